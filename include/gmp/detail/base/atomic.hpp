@@ -1,0 +1,43 @@
+// include/gmp/detail/base/atomic.hpp — the one door through which the library reaches atomics.
+// Go: internal/runtime/atomic.  Room: base (floor 0).
+//
+// Every lock-free file of the library says Atomic<T>, never std::atomic<T>.  With GMPCORO_MODEL defined (tests/model only) the same
+// file is compiled against an atomic whose every access is a scheduling point of an explorer that also plays the weak memory model.
+// Every access names its order, and its partner by a [LABEL] that stands on both sides (tests/tidy looks for both).
+// No standalone fences anywhere: TSan does not see them.
+#pragma once
+
+#include <atomic>
+
+#ifdef GMPCORO_MODEL
+#include "model/atomic.hpp"
+#endif
+
+namespace gmp::detail {
+
+#ifdef GMPCORO_MODEL
+template <class T>
+using Atomic = ::gmp::model::Atomic<T>;
+#else
+template <class T>
+using Atomic = std::atomic<T>;
+#endif
+
+inline constexpr std::memory_order relaxed = std::memory_order_relaxed;
+inline constexpr std::memory_order acquire = std::memory_order_acquire;
+inline constexpr std::memory_order release = std::memory_order_release;
+inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
+inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
+
+/// One spin-wait step.
+inline void cpu_pause() noexcept {
+#if defined(GMPCORO_MODEL)
+  ::gmp::model::pause();
+#elif defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,92 @@
+// include/gmp/detail/park.hpp — the one staircase from the scheduler up: all that wait, task, chan, sync, net may ask of it.
+// Go: sync/runtime.go, runtime/proc.go (gopark, goready).  Room: sched (floor 2).
+//
+// How an operation parks its g (PK1 to PK4 hold for every primitive):
+//   PK1  park_begin() comes first: it writes status, reason, leaf frame and waiter while nobody else can know the g.
+//   PK2  then the waiter is published under its queue's lock.  From that instant another M may wake and run the g: after publishing,
+//        await_suspend touches neither the frame nor the awaiter, nor the G.
+//   PK3  whoever takes the waiter off its queue, and nobody else, calls ready() once.  If the operation turns out to be done before it
+//        was published, park_abort() takes PK1 back.
+//   PK4  ready() never runs the g on the caller's stack: it goes to a run queue, and an M's loop resumes it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "gmp/detail/sched/g.hpp"
+
+namespace gmp::detail {
+
+struct Timer;
+
+/// The g that the calling thread runs, or null. Never inlined: a thread_local address must not live across a suspension.
+GMPCORO_NOINLINE G* current_g() noexcept;
+
+/// True where a plain-thread (`…_blocking`) call is legal: off every g, or inside blocking(f) on one.
+bool on_plain_thread() noexcept;
+
+/// Throws std::logic_error("lock_blocking() called on a goroutine: use co_await lock()") unless on_plain_thread().
+void require_plain_thread(const char* called, const char* instead);
+[[noreturn]] void throw_off_g();  // std::logic_error: co_await outside a goroutine
+
+/// Number of Ms that have a reason to look up from their g: a used-up slice, a lost P, a stopping executor. Inline fast paths load it;
+/// non-zero sends them to the compiled path, which asks give_way().
+extern Atomic<std::uint32_t> attention;
+
+/// The g is about to sleep in `leaf`. w: its waiter, for withdrawal (or null). step: run before it is resumed (or null).
+void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*) = nullptr) noexcept;
+void park_abort(G* gp) noexcept;
+
+/// As park_begin, from within a step: the g competes again and lost; leaf and reason are as before.
+void repark_begin(G* gp) noexcept;
+
+/// The g stays runnable and goes to the tail of its P's queue (Go: goyield). Its await_suspend returns true at once.
+void yield_now(G* gp, FrameLink& leaf) noexcept;
+
+/// For an operation that is done without having parked. True: this M must let go of the g now (its slice is used up, its P was taken,
+/// its executor stops): the caller returns "suspended" and the g, which goes on in `leaf`, is queued by the M's loop.
+bool give_way(G* gp, FrameLink& leaf) noexcept;
+
+/// Makes a waiting g runnable: it is the next to run on the caller's P, or goes to its executor's global queue when the caller is no M of
+/// that executor. From any thread.
+void ready(G* gp) noexcept;
+
+/// ready(), and the caller's slice ends: it gives way at its next co_await, so that gp runs next (Go: goyield in semrelease).
+void ready_handoff(G* gp) noexcept;
+
+/// Parks gp in `leaf` until op, which lies in its frame, is complete (WaitReason::io_wait). Nothing is touched after.
+void io_park(G* gp, FrameLink& leaf, IoOp* op) noexcept;
+/// Asks for the end of a pending op; whoever calls holds what keeps the op from ending. Any thread.
+void io_cancel(IoOp* op) noexcept;
+
+/// Adds a timer: to the heap of the caller's P, or of some P of gp's executor. Any thread. Throws std::bad_alloc.
+void timer_add(G* gp, Timer* timer, std::int64_t when_ns);
+
+/// blocking(f), round f: f may block; sysmon gives the P to another M meanwhile. blocking_end is false if the g must let go: then
+/// blocking_let_go() queues it.
+void blocking_begin(G* gp) noexcept;
+bool blocking_end(G* gp) noexcept;
+void blocking_let_go(G* gp, FrameLink& leaf) noexcept;
+
+/// What keeps hope that a parked g will be woken from outside (a live Waker, a foreign await): counted, for the deadlock report.
+void hope_begin(G* gp) noexcept;
+void hope_end(G* gp) noexcept;
+
+/// Nanoseconds of CLOCK_MONOTONIC; and the same as sysmon or a poller saw it last (up to some ms old, costs one load).
+std::int64_t now_ns() noexcept;
+std::int64_t coarse_now_ns() noexcept;
+
+/// A thread-local random number, for choices that need no seed to be kept.
+std::uint32_t cheap_random() noexcept;
+
+/// Spinning on a lock whose owner runs pays only if there is another CPU and another running P, and this P has nothing else to do.
+bool can_spin(G* gp, int iteration) noexcept;
+
+/// While the frames of a stopped executor are destroyed on this thread: primitives check and wake nothing of that executor.
+bool tearing_down() noexcept;
+/// A g that was withdrawn from Cond::wait does not hold the Mutex that its frame's guard will unlock: note_phantom remembers one such
+/// hold, take_phantom consumes it (true: the unlock is not real). Both only while tearing_down().
+void note_phantom(const void* lock) noexcept;
+bool take_phantom(const void* lock) noexcept;
+
+}  // namespace gmp::detail

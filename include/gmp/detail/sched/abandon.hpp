@@ -1,0 +1,13 @@
+// include/gmp/detail/sched/abandon.hpp — what becomes of a child frame whose awaiter goes away first.
+// Go: none.  Room: sched (floor 2).
+#pragma once
+
+#include <coroutine>
+
+namespace gmp::detail {
+
+/// Destroys a child frame whose awaiter goes away before the child has ended: its parent's frame is being destroyed. When a parked chain is
+/// destroyed leaf first, the child is gone already, and this finds that out.
+void destroy_abandoned(std::coroutine_handle<> child) noexcept;
+
+}  // namespace gmp::detail

@@ -1,0 +1,108 @@
+// include/gmp/detail/sched/g.hpp — G: the record of one goroutine, and the link each of its frames carries.
+// Go: runtime/runtime2.go (g, waitReason).  Room: sched (floor 2).
+//
+// A g is not its frame.  The frames come and go; the record lives in type-stable slab memory of the process, is reused by later gs and
+// later executors, and is never unmapped: a dump may look at any G at any time, and a resume of a g that is not waiting is a fatal error
+// instead of corruption.
+//
+// Who may write what:
+//   - while running: only the M that runs it (m_).
+//   - while waiting: nothing but status_ is written, except by who took its waiter off a queue (that is the one who calls ready()).
+//   - status_: running -> waiting by its own M, BEFORE the waiter is published; waiting -> runnable by ready(), a CAS; runnable -> running
+//     by the M that took it off a queue.  scan_bit is set on a waiting g only, by a dump that walks its frames; ready() then leaves
+//     runnable|scan, and who clears the bit queues the g.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/base/config.hpp"
+
+namespace gmp::detail {
+
+struct G;
+struct M;
+struct P;
+struct Waiter;
+struct IoOp;
+class Sched;
+
+/// What every coroutine frame of a g carries, at the start of its promise: enough to run it, to return from it, and to show it.
+struct FrameLink {
+  G* g_ = nullptr;              // the g that runs this frame; set when it is awaited or started
+  FrameLink* parent_ = nullptr;  // the frame that awaits this one; null for a root
+  std::source_location site_{};  // where it awaits, or awaited last
+
+  /// The handle of the frame. Sound because FrameLink is the first base of every promise and no promise is aligned beyond 16.
+  std::coroutine_handle<> handle() noexcept { return std::coroutine_handle<FrameLink>::from_promise(*this); }
+};
+
+enum class Status : std::uint32_t { idle = 0, runnable = 1, running = 2, blocking = 3, waiting = 4, dead = 6 };
+inline constexpr std::uint32_t scan_bit = 0x1000;
+
+/// Why a g sleeps; the texts are Go's.
+enum class WaitReason : std::uint8_t {
+  none,
+  io_wait,
+  chan_receive,
+  chan_send,
+  chan_receive_nil,
+  chan_send_nil,
+  select,
+  select_no_cases,
+  semacquire,
+  sleep,
+  cond_wait,
+  mutex_lock,
+  rwmutex_rlock,
+  rwmutex_lock,
+  waitgroup_wait,
+  once,
+  join,
+  suspend,
+  foreign,
+  all,
+};
+const char* to_string(WaitReason) noexcept;
+
+/// Told when a g has ended, after its frames are gone. `thrown` is what left the root frame (null: nothing).
+struct GEnd {
+  void (*ended)(GEnd*, G*, void* thrown_exception_ptr) noexcept;
+};
+
+/// What few gs need, allocated on first use: its name, its thread lock, the trail of an exception on its way up.
+struct GExtra;
+
+struct alignas(cache_line) G {
+  // what every switch touches
+  FrameLink* leaf_ = nullptr;             // the innermost frame: where it goes on
+  Atomic<std::uint32_t> status_{0};       // Status, and scan_bit
+  std::uint16_t depth_ = 0;               // transfers since the M's loop resumed it; bounded, since g++ has no tail calls in every mode
+  bool locked_ = false;                   // lock_os_thread: runs on extra_->locked_m_ only
+  bool started_ = false;                  // has run before
+  M* m_ = nullptr;                        // the M that runs it; valid while running
+  G* schedlink_ = nullptr;                // in the global queue, a batch, or the free list
+  Sched* sched_ = nullptr;                // its executor
+  bool (*step_)(G*) = nullptr;            // run by the M's loop before the frame is resumed; false: parked again (a lock competes anew)
+  union {
+    Waiter* waiter_ = nullptr;            // waiting: what it sleeps on, for withdrawal; null when its wait cannot be withdrawn
+    IoOp* submitting_;                    // runnable, with step_: an operation that was begun on an M without a P
+  };
+  Atomic<std::source_location> last_await_{};  // of a running g, for dumps: its frames must not be read then
+
+  // what a switch seldom touches
+  FrameLink* root_ = nullptr;
+  std::uint64_t id_ = 0;
+  std::uint64_t parent_id_ = 0;
+  std::source_location created_at_{};
+  std::int64_t since_ns_ = 0;             // when it began to wait, by the coarse clock
+  GEnd* end_ = nullptr;                   // who joins it; null: an exception is a panic
+  GExtra* extra_ = nullptr;
+  Atomic<std::uint32_t> winner_{0};       // select and until: the one word that grant and withdrawal CAS
+  WaitReason reason_ = WaitReason::none;
+};
+static_assert(sizeof(G) == 2 * cache_line, "a million gs: each line of this record is 64 MB");
+
+}  // namespace gmp::detail

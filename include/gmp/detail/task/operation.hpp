@@ -1,0 +1,68 @@
+// include/gmp/detail/task/operation.hpp — what an operation of the library is: a movable description, until a g awaits it.
+// Go: none (a blocking call is a call there).  Room: task (floor 4).
+//
+// `mu.lock()` gives a LockOp.  Nothing has happened yet: it can be moved, handed to until(), or dropped.  `co_await` on it, in a coroutine
+// of a g, makes Op::Awaiter from it, which lives in the frame and neither copies nor moves.
+//
+// An operation type has
+//   using Awaiter = …;                 constructed from (G*, Op&&)
+//   using operation_tag = void;
+// and an awaiter has
+//   bool await_ready();                inline: the fast path, one CAS.  First looks at `attention`: non-zero means "take the slow path"
+//   bool suspend(FrameLink& leaf);     compiled: tries again, else parks (park.hpp, PK1 to PK4).  Done without parking: return give_way(g, leaf)
+//   R    await_resume();
+// and derives from OperationAwaiter, which turns await_suspend(handle) into suspend(frame).  Whatever can be withdrawn has its Waiter in the
+// awaiter, and gives it to park_begin.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include "gmp/detail/park.hpp"
+
+namespace gmp::detail {
+
+template <class T>
+concept Operation = requires {
+  typename std::remove_cvref_t<T>::operation_tag;
+  typename std::remove_cvref_t<T>::Awaiter;
+};
+
+/// Base of awaiters. Self::suspend is compiled; nothing here touches the frame after it returned true.
+template <class Self>
+class OperationAwaiter : Immovable {
+ public:
+  explicit OperationAwaiter(G* gp) noexcept : g_(gp) {}
+
+  template <class Promise>
+  GMPCORO_NOINLINE bool await_suspend(std::coroutine_handle<Promise> frame) {
+    return static_cast<Self*>(this)->suspend(static_cast<FrameLink&>(frame.promise()));
+  }
+
+ protected:
+  /// True while nobody asks this M to look up: the inline fast path may finish the operation.
+  static bool undisturbed() noexcept { return attention.load(relaxed) == 0; }  // a hint: who set it made sure that the M sees it in the end
+
+  G* g_;
+};
+
+/// What `co_await operation` becomes in a coroutine that is not a g's: an error, at run time, that says so.
+template <class R>
+struct OffG {
+  bool await_ready() const { throw_off_g(); }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  R await_resume() const { throw_off_g(); }
+};
+
+template <Operation Op>
+using OperationResult = decltype(std::declval<typename Op::Awaiter&>().await_resume());
+
+template <Operation Op>
+  requires(!std::is_lvalue_reference_v<Op>)
+OffG<OperationResult<Op>> operator co_await(Op&&) {
+  return {};
+}
+
+}  // namespace gmp::detail

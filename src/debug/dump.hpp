@@ -1,0 +1,21 @@
+// src/debug/dump.hpp — what is known of a g, taken while it may be running.
+// Go: runtime/traceback.go.  Room: debug (floor 6).
+#pragma once
+
+#include <string>
+
+#include "gmp/detail/sched/options.hpp"
+#include "sched/sched.hpp"
+
+namespace gmp::detail {
+
+/// A snapshot of gp. Its frames are walked only while it waits, under its scan bit.
+GInfo snapshot(G* gp);
+
+/// As Go prints one goroutine: header, frames, creator; ends with a newline.
+std::string format(const GInfo& info);
+
+/// A function's name without the compiler's decoration of a coroutine's actor.
+std::string pretty_function(const char* name);
+
+}  // namespace gmp::detail

@@ -1,0 +1,100 @@
+// src/debug/report.cpp — panics, deadlocks, a stop that takes long: the scheduler's upcalls.
+// Go: runtime/panic.go (printpanics, fatalpanic), runtime/proc.go (checkdead).  Room: debug (floor 6).
+#include <exception>
+#include <typeinfo>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+
+#include "debug/dump.hpp"
+#include "gmp/debug.hpp"
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constinit Lock report_lock;  // never unlocked by who ends the process: of two panics at once, one is printed whole
+
+std::string type_name(const std::type_info& type) {
+  int status = 0;
+  char* name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+  std::string text = status == 0 && name != nullptr ? name : type.name();
+  std::free(name);
+  return text;
+}
+
+std::string what(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (const std::string& text) {
+    return text;
+  } catch (const char* text) {
+    return text;
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    return type != nullptr ? type_name(*type) : "exception of unknown type";
+  }
+}
+
+// The g's frames are gone: the trail that the exception left on its way up stands for them.
+GInfo info_of(G* gp) {
+  GInfo info;
+  info.id = gp->id_;
+  info.parent_id = gp->parent_id_;
+  info.created_at = gp->created_at_;
+  info.state = "running";
+  if (gp->extra_ != nullptr) {
+    info.name = gp->extra_->name_;
+    for (const std::source_location& site : gp->extra_->trail_) {
+      if (site.line() != 0) info.stack.push_back(Frame{pretty_function(site.function_name()), site.file_name(), site.line()});
+    }
+  }
+  return info;
+}
+
+}  // namespace
+
+void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept {
+  const GInfo info = info_of(gp);
+  if (sched->options().on_panic) {
+    sched->options().on_panic(thrown, info);
+    return;
+  }
+  report_lock.lock();
+  sys::write_stderr("panic: " + what(thrown) + "\n\n" + format(info));
+  die();
+}
+
+void report_late_panic(std::uint64_t id, std::source_location created_at, std::exception_ptr thrown) noexcept {
+  report_lock.lock();
+  sys::write_stderr("panic: " + what(thrown) + "\n\ngoroutine " + std::to_string(id) + " [ended, never joined]:\ncreated at " + created_at.file_name() + ":" +
+                    std::to_string(created_at.line()) + "\n");
+  die();
+}
+
+void report_deadlock(Sched* sched) noexcept {
+  report_lock.lock();
+  sys::write_stderr("fatal error: all goroutines are asleep - deadlock!\n\n" + debug::goroutines(static_cast<Executor*>(sched->owner_)));
+  die();
+}
+
+void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept {
+  std::string text = "gmp: stop of \"" + sched->options().name + "\" waits for " + std::to_string(busy.size()) +
+                     " goroutine(s) that compute or block:";
+  for (G* gp : busy) text += " " + describe(gp) + ";";
+  text.back() = '\n';
+  sys::write_stderr(text);
+}
+
+std::string describe(G* gp) {
+  std::string text = "goroutine " + std::to_string(gp->id_);
+  const std::source_location last = gp->last_await_.load(relaxed);
+  if (last.line() != 0) text += " at " + std::string(last.file_name()) + ":" + std::to_string(last.line());
+  return text + " created at " + gp->created_at_.file_name() + ":" + std::to_string(gp->created_at_.line());
+}
+
+}  // namespace gmp::detail

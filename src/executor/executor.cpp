@@ -1,0 +1,94 @@
+// src/executor/executor.cpp — the compiled side of Executor, go() and this_g.
+// Go: runtime/proc.go (main, newproc), runtime/debug.go.  Room: executor (floor 4).
+#include "gmp/executor.hpp"
+
+#include <stdexcept>
+
+#include "sched/sched.hpp"
+
+namespace gmp {
+
+namespace detail {
+
+namespace {
+
+// An Executor is found from its scheduler by current(); the map is the scheduler's own back pointer.
+void destroy(Sched* sched) { delete sched; }
+
+}  // namespace
+
+bool on_g() noexcept { return current_g() != nullptr; }
+void throw_run_on_g() { throw std::logic_error("run() called from inside a goroutine"); }
+
+Sched* sched_here() {
+  if (tearing_down()) return nullptr;
+  if (G* gp = current_g()) return gp->sched_;
+  return sched_of(default_executor());
+}
+
+void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) { sched->start(sched->new_g(&root, where, end)); }
+
+bool LockThreadOp::Awaiter::await_ready() {
+  M* mp = g_->m_;
+  GExtra& extra = extra_of(g_);
+  extra.locked_m_ = mp;
+  ++extra.lock_count_;
+  mp->locked_g_ = g_;
+  g_->locked_ = true;
+  return true;
+}
+
+}  // namespace detail
+
+Executor::Executor(Options options) : sched_(new detail::Sched(std::move(options)), &detail::destroy) { sched_->owner_ = this; }
+Executor::Executor(Options options, DetectDeadlock) : sched_(new detail::Sched(std::move(options), true), &detail::destroy) { sched_->owner_ = this; }
+Executor::~Executor() { sched_->stop(); }
+
+void Executor::stop() { sched_->stop(); }
+bool Executor::stopped() const noexcept { return sched_->stopped(); }
+
+Executor* Executor::current() noexcept {
+  detail::G* gp = detail::current_g();
+  return gp != nullptr ? static_cast<Executor*>(gp->sched_->owner_) : nullptr;
+}
+
+detail::Sched* Executor::sched_here() const noexcept { return detail::tearing_down() ? nullptr : sched_.get(); }
+detail::Sched* detail::sched_of(Executor& executor) noexcept { return executor.sched_.get(); }
+
+Executor& default_executor() {
+  static Executor* const forever = new Executor();  // never destroyed: gs may outlive main's statics
+  return *forever;
+}
+
+detail::FreeRun::FreeRun() : executor_(Options{}, Executor::DetectDeadlock{}) {}
+
+std::size_t num_goroutine() {
+  detail::Sched* sched = detail::sched_here();
+  return sched != nullptr ? static_cast<std::size_t>(std::max<std::int64_t>(sched->goroutines(), 0)) : 0;
+}
+
+int gomaxprocs(int n) {
+  detail::Sched* sched = detail::sched_here();
+  return sched != nullptr ? sched->set_procs(n) : 1;
+}
+
+namespace this_g {
+
+std::uint64_t id() {
+  detail::G* gp = detail::current_g();
+  return gp != nullptr ? gp->id_ : 0;
+}
+
+void set_name(std::string name) {
+  if (detail::G* gp = detail::current_g()) detail::extra_of(gp).name_ = std::move(name);
+}
+
+void unlock_os_thread() {
+  detail::G* gp = detail::current_g();
+  if (gp == nullptr || !gp->locked_ || --gp->extra_->lock_count_ > 0) return;
+  gp->locked_ = false;
+  gp->extra_->locked_m_->locked_g_ = nullptr;
+}
+
+}  // namespace this_g
+}  // namespace gmp

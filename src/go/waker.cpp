@@ -1,0 +1,81 @@
+// src/go/waker.cpp — the compiled side of suspend() and Waker.
+// Go: none.  Room: go (floor 4).
+#include "gmp/detail/go/waker.hpp"
+
+#include "sched/sched.hpp"
+
+namespace gmp::detail {
+
+WakerWaiter::WakerWaiter(WakerBlock* block) noexcept : block_(block) {
+  withdraw_ = [](Waiter* w) noexcept { return static_cast<WakerWaiter*>(w)->block_->withdraw(); };
+}
+
+WakerBlock::WakerBlock(G* gp) noexcept : g_(gp) { hope_begin(gp); }
+
+// Under lock_: while hope_ is set the executor cannot finish its stop.
+void WakerBlock::end_hope() noexcept {
+  if (std::exchange(hope_, false)) hope_end(g_);
+}
+
+bool WakerBlock::park(FrameLink& leaf, Waiter& w) noexcept {
+  G* gp = g_;
+  w.g_ = gp;
+  park_begin(gp, leaf, WaitReason::suspend, &w);
+  {
+    LockGuard guard(lock_);
+    if (state_ != woken) {
+      if (state_ == fresh) state_ = parked;
+      return true;  // or `forgotten`: it sleeps until its executor stops
+    }
+  }
+  park_abort(gp);
+  return false;
+}
+
+bool WakerBlock::wake() noexcept {
+  Sched* sched = nullptr;
+  G* gp = nullptr;
+  {
+    LockGuard guard(lock_);
+    if (state_ == dead) return false;
+    const bool waits = state_ == parked;
+    state_ = woken;
+    if (!waits) {
+      end_hope();
+      return true;
+    }
+    gp = g_;
+    sched = gp->sched_;
+    sched->enter_user();  // until the hope is given back below
+    hope_ = false;
+  }
+  ready(gp);
+  sched->hopes_.fetch_sub(1, seq_cst);  // [HOPE] after the g is queued
+  sched->leave_user();
+  return true;
+}
+
+bool WakerBlock::withdraw() noexcept {
+  LockGuard guard(lock_);
+  if (state_ == woken) return false;
+  state_ = dead;
+  end_hope();
+  return true;
+}
+
+void WakerBlock::unref_waker() noexcept {
+  if (wakers_.fetch_sub(1, acq_rel) == 1) {  // [WAKER-REFS]
+    LockGuard guard(lock_);
+    if (state_ == fresh || state_ == parked) {
+      state_ = forgotten;
+      end_hope();
+    }
+  }
+  unref();
+}
+
+void WakerBlock::unref() noexcept {
+  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [WAKER-REFS]
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,531 @@
+// src/netpoll/uring.cpp — the poller that stands on io_uring: one ring for each P.
+// Go: none (runtime/netpoll_epoll.go is its place).  Room: netpoll (floor 2).
+//
+// Flags: COOP_TASKRUN | TASKRUN_FLAG | SUBMIT_ALL, and not SINGLE_ISSUER, since the ring moves with its P from M to M: of a DEFER_TASKRUN ring
+// nobody but the one issuer may collect anything (EEXIST), so a blocked or spinning M would hold up all its connections; it is not faster
+// either (2 %).  Without COOP_TASKRUN each completion interrupts its submitter: half as much CPU again.  The ring fd is not registered: a
+// registered one belongs to one thread.
+//
+// The way of an op:  submit() puts it into queue_, user space only.  poll() writes SQEs, as many as fit, from cancels and queue_, and enters
+// the kernel once to send them, to collect, and to sleep; again while something is left over.  So a full ring drops nothing and needs no
+// case of its own, and an op that is cancelled before it was sent is just taken out of queue_.
+//
+// Invariants:
+//   UR1  missing_ counts what still leads to the op: its own CQE, and its cancel, whether that is on a list here, sent, or to be collected.
+//        It ends at 0, so an address cannot be cancelled in its next life.
+//   UR2  a cancel that finds nothing (ENOENT) while its op's own CQE is not in is sent again, at the next poll and at latest after 1 ms: the
+//        op may be on its way from one wait to the next, where the kernel does not look for it.
+//   UR3  completion work belongs to the thread that submitted, whoever waits.  A sleeper therefore arms a poll of its own bell by itself:
+//        one armed by another thread would wait for that thread, up to 4 ms if it computes.  At most one bell is armed here, the last
+//        sleeper's; else each ring of an M would wake the sleepers of all rings in which it ever slept.
+//   UR4  IORING_SQ_TASKRUN stays set until the submitter enters the kernel, so it is a reason to enter only for a thread with ops of its own
+//        in flight here: submitters_ counts them by thread.
+//   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <climits>
+#include <system_error>
+#include <vector>
+
+#include "gmp/detail/base/assert.hpp"
+#include "netpoll/poller.hpp"
+#include "sched/bell.hpp"
+
+#ifdef GMPCORO_TSAN
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+#endif
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define GMPCORO_MSAN 1
+#endif
+#endif
+
+namespace gmp::detail {
+namespace {
+
+// What user_data means, by its lowest three bits: the rest is the op's address, or the number of the bell's poll.
+enum Tag : std::uint64_t { tag_op = 0, tag_cancel = 1, tag_bell = 2, tag_ignore = 3, tag_mask = 7 };
+static_assert(alignof(IoOp) > tag_mask);
+
+constexpr unsigned ring_flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
+constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
+constexpr unsigned cqes_per_sqe = 8;  // ops in flight outnumber those in the queue; what still overflows costs an allocation in the kernel
+constexpr std::int64_t cancel_again_ns = 1'000'000;  // UR2
+constexpr std::size_t size_max = 0x7ffff000;         // the most that Linux moves in one call; an SQE has 32 bits for it
+
+/// What to do about it, for the one line that people see.
+const char* advice(int error) noexcept {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return "a seccomp filter (Docker, Kubernetes RuntimeDefault) or kernel.io_uring_disabled forbids it; allow io_uring_setup, "
+             "io_uring_enter and io_uring_register, or set GMPPOLLER=epoll";
+    case ENOSYS:
+      return "this kernel or sandbox (gVisor) has no io_uring; use Linux 5.19 or later, or set GMPPOLLER=epoll";
+    case EINVAL:
+    case EOPNOTSUPP:
+      return "this kernel's io_uring is too old; use Linux 5.19 or later, or set GMPPOLLER=epoll";
+    case ENOMEM:
+      return "no memory for the ring; raise the limit of locked memory (ulimit -l) or lower GMPRINGENTRIES, or set GMPPOLLER=epoll";
+    case EMFILE:
+    case ENFILE:
+      return "too many open files; raise the limit (ulimit -n), or set GMPPOLLER=epoll";
+    default:
+      return "set GMPPOLLER=epoll";
+  }
+}
+
+/// The ring's two halves of memory and its descriptor. The kernel opens it close-on-exec.
+class Ring : Immovable {
+ public:
+  Ring() noexcept { ring_.ring_fd = -1; }
+  ~Ring() {
+    if (ring_.ring_fd >= 0) io_uring_queue_exit(&ring_);
+  }
+
+  /// 0, or the errno that io_uring_setup gave.
+  int open(unsigned entries) noexcept {
+    io_uring_params params{};
+    params.flags = ring_flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    params.cq_entries = entries * cqes_per_sqe;
+    const int result = io_uring_queue_init_params(entries, &ring_, &params);
+    if (result < 0) {
+      ring_.ring_fd = -1;
+      return -result;
+    }
+    if ((ring_.features & needed_features) != needed_features) return EINVAL;
+    io_uring_ring_dontfork(&ring_);  // a child that submitted would corrupt its parent's ring
+    // SQEs are sent in the order in which they lie: the indirection is filled once.
+    for (unsigned i = 0; ring_.sq.array != nullptr && i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
+    tail_ = *ring_.sq.ktail;
+    return 0;
+  }
+
+  unsigned unsent() const noexcept { return tail_ - io_uring_smp_load_acquire(ring_.sq.khead); }
+  unsigned room() const noexcept { return ring_.sq.ring_entries - unsent(); }
+  /// room() must not be 0.
+  io_uring_sqe* next_sqe(std::uint64_t user_data) noexcept {
+    io_uring_sqe* sqe = &ring_.sq.sqes[tail_++ & ring_.sq.ring_mask];
+    *sqe = io_uring_sqe{};
+    sqe->user_data = user_data;
+    return sqe;
+  }
+
+  bool complete() const noexcept { return io_uring_smp_load_acquire(ring_.cq.ktail) != IO_URING_READ_ONCE(*ring_.cq.khead); }
+  unsigned flags() const noexcept { return IO_URING_READ_ONCE(*ring_.sq.kflags); }
+
+  /// Sends what is unsent, runs the calling thread's completion work, and sleeps until one completion is there if wait is 1. False: the
+  /// kernel took nothing, for want of memory or of room for completions.
+  bool enter(unsigned wait, std::int64_t timeout_ns) noexcept {
+    io_uring_smp_store_release(ring_.sq.ktail, tail_);
+    const unsigned sending = unsent();
+    unsigned flags = IORING_ENTER_GETEVENTS;
+    __kernel_timespec limit{};
+    io_uring_getevents_arg arg{};
+    const bool limited = wait != 0 && timeout_ns >= 0;
+    if (limited) {
+      limit.tv_sec = timeout_ns / 1'000'000'000;
+      limit.tv_nsec = timeout_ns % 1'000'000'000;
+      arg.ts = reinterpret_cast<std::uint64_t>(&limit);
+      flags |= IORING_ENTER_EXT_ARG;
+    }
+    const int result = io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), sending, wait, flags,
+                                       limited ? reinterpret_cast<sigset_t*>(&arg) : nullptr, limited ? sizeof arg : 0);
+    switch (-result) {
+      case EINTR:
+      case ETIME:
+        return true;
+      case EAGAIN:
+      case EBUSY:
+      case ENOMEM:
+        return false;
+      case EBADR:
+        fatal("gmp: io_uring lost a completion: the kernel had no memory for it");
+      default:
+        if (result < 0) fatal("gmp: io_uring_enter failed: was the ring closed, or forbidden after the start?");
+        return result > 0 || sending == 0;
+    }
+  }
+
+  /// Calls f for each completion that is there. False: there was none.
+  template <class F>
+  bool collect(F f) noexcept {
+    const unsigned begin = *ring_.cq.khead;
+    const unsigned end = io_uring_smp_load_acquire(ring_.cq.ktail);
+    for (unsigned i = begin; i != end; ++i) f(ring_.cq.cqes[i & ring_.cq.ring_mask]);
+    io_uring_smp_store_release(ring_.cq.khead, end);
+    return begin != end;
+  }
+
+ private:
+  io_uring ring_{};
+  unsigned tail_ = 0;  // behind the last SQE written; the kernel learns it at enter()
+};
+
+/// An address that no other living thread has.
+GMPCORO_NOINLINE const void* this_thread() noexcept {
+  static thread_local char here;
+  return &here;
+}
+
+bool readable_first(IoKind kind) noexcept {
+  return kind == IoKind::recv || kind == IoKind::recv_msg || kind == IoKind::accept || kind == IoKind::read || kind == IoKind::poll_in;
+}
+/// Kinds that may be sent again after a poll when they would have blocked; a poll never would, for a connect it is an answer.
+bool waits_by_poll(IoKind kind) noexcept {
+  return kind != IoKind::nop && kind != IoKind::connect && kind != IoKind::poll_in && kind != IoKind::poll_out;
+}
+
+void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
+  const auto call = [&](std::uint8_t opcode, const void* address, std::size_t size, std::uint64_t offset) {
+    sqe->opcode = opcode;
+    sqe->fd = op->fd_;
+    sqe->addr = reinterpret_cast<std::uint64_t>(address);
+    sqe->len = static_cast<std::uint32_t>(std::min(size, size_max));
+    sqe->off = offset;
+  };
+  const auto poll_for = [&](short events) {
+    call(IORING_OP_POLL_ADD, nullptr, 0, 0);
+    sqe->poll32_events = std::endian::native == std::endian::big ? static_cast<unsigned>(events) << 16 : static_cast<unsigned>(events);
+  };
+  if (op->second_step_) return poll_for(readable_first(op->kind_) ? POLLIN : POLLOUT);
+  switch (op->kind_) {
+    case IoKind::nop:
+      sqe->opcode = IORING_OP_NOP;
+      break;
+    case IoKind::recv:
+      call(IORING_OP_RECV, op->data_, op->size_, 0);
+      if (op->poll_first_) sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+      break;
+    case IoKind::recv_msg:
+      call(IORING_OP_RECVMSG, op->data_, 1, 0);
+      if (op->poll_first_) sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+      break;
+    case IoKind::send:
+      call(IORING_OP_SEND, op->data_, op->size_, 0);
+      sqe->msg_flags = MSG_NOSIGNAL;
+      break;
+    case IoKind::send_msg:
+      call(IORING_OP_SENDMSG, op->data_, 1, 0);
+      sqe->msg_flags = MSG_NOSIGNAL;
+      break;
+    case IoKind::accept:
+      call(IORING_OP_ACCEPT, op->data_, 0, op->data_ != nullptr ? reinterpret_cast<std::uint64_t>(&op->address_size_) : 0);
+      sqe->accept_flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+      break;
+    case IoKind::connect:
+      call(IORING_OP_CONNECT, op->data_, 0, op->size_);
+      break;
+    case IoKind::poll_in:
+      poll_for(POLLIN);
+      break;
+    case IoKind::poll_out:
+      poll_for(POLLOUT);
+      break;
+    case IoKind::read:
+      call(IORING_OP_READ, op->data_, op->size_, static_cast<std::uint64_t>(op->offset_));
+      break;
+    case IoKind::write:
+      call(IORING_OP_WRITE, op->data_, op->size_, static_cast<std::uint64_t>(op->offset_));
+      break;
+  }
+}
+
+class UringPoller final : public Poller {
+ public:
+  explicit UringPoller(unsigned entries) {
+    if (const int error = ring_.open(entries)) {
+      throw std::system_error(error, std::system_category(), std::string("io_uring_setup (") + advice(error) + ")");
+    }
+  }
+  ~UringPoller() override { GMPCORO_ASSERT(in_flight() == 0); }
+
+  void submit(IoOp* op) noexcept override {
+    if (!begin(op)) return;
+    enqueue(op);
+    ++queued_;
+  }
+
+  IoOp* poll(std::int64_t timeout_ns, Bell* bell) noexcept override {
+    GMPCORO_ASSERT(timeout_ns == 0 || bell != nullptr);
+    begin_turn();
+    bool wants_sleep = timeout_ns != 0;
+    for (;;) {
+      const bool all_written = write_cancels() && write_queue();
+      bool taken = true;
+      if (wants_sleep && all_written && !something_ended() && !ring_.complete() && arm(bell)) {
+        wants_sleep = false;
+        if (!fall_asleep(bell)) continue;  // what is written goes out without sleeping
+        if (cancels_again_ != nullptr && (timeout_ns < 0 || timeout_ns > cancel_again_ns)) timeout_ns = cancel_again_ns;  // UR2
+        taken = ring_.enter(1, timeout_ns);
+        wake_up(bell);
+      } else if (ring_.unsent() != 0 || overflown() || completion_work()) {
+        taken = ring_.enter(0, 0);
+      }
+      const bool collected = collect();
+      if (!taken && !collected) break;  // no memory in the kernel: what is left stays queued
+      if (collected || overflown() || !queue_.empty() || cancels_ != nullptr || ring_.unsent() != 0) continue;
+      if (!wants_sleep || something_ended()) break;
+    }
+    return end_turn();
+  }
+
+  bool peek() const noexcept override {
+    if (ring_.complete() || cancels_wait()) return true;
+    const unsigned flags = ring_.flags();
+    if ((flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) == 0) return false;
+    if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) return true;
+    return mine_.load(relaxed) != 0 && submitter_.load(relaxed) == this_thread();  // UR4
+  }
+
+  void drain() noexcept override {
+    bool ask = true;
+    for (;;) {
+      begin_turn();
+      while (IoOp* op = queue_.front()) withdraw(op);
+      write_cancels();
+      collect();
+      end_turn();
+      if (in_flight() == 0) return;
+      if (ask && ring_.room() != 0) {
+        io_uring_sqe* sqe = ring_.next_sqe(tag_ignore);
+        sqe->opcode = IORING_OP_ASYNC_CANCEL;
+        sqe->cancel_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+        ask = false;
+      }
+      ring_.enter(1, cancel_again_ns);
+      if (!ring_.complete()) ask = true;  // UR2, and an op that computes in its submitter's thread
+    }
+  }
+
+ private:
+  struct Submitter {
+    const void* thread_;
+    std::uint32_t in_flight_;
+  };
+
+  void enqueue(IoOp* op) noexcept {
+    op->waiting_ = true;
+    queue_.push_back(op);
+    ++queue_size_;
+  }
+  void dequeue(IoOp* op) noexcept {
+    op->waiting_ = false;
+    queue_.erase(op);
+    --queue_size_;
+  }
+  /// Of an op that was not sent.
+  void withdraw(IoOp* op) noexcept {
+    dequeue(op);
+    end(op, -ECANCELED);
+  }
+
+  bool overflown() const noexcept { return (ring_.flags() & IORING_SQ_CQ_OVERFLOW) != 0; }
+  /// Completions that only this thread can post: it submitted.
+  bool completion_work() const noexcept {
+    return (ring_.flags() & IORING_SQ_TASKRUN) != 0 && submitters_[slot_].in_flight_ != 0;  // UR4
+  }
+
+  void begin_turn() noexcept {
+    const void* thread = this_thread();
+    if (submitter_.load(relaxed) != thread) {
+      slot_ = slot_of(thread);
+      submitter_.store(thread, relaxed);
+    }
+    while (cancels_again_ != nullptr) push(cancels_, pop(cancels_again_));  // UR2
+  }
+  IoOp* end_turn() noexcept {
+    mine_.store(submitters_[slot_].in_flight_, relaxed);
+    queued_ = queue_size_ + ring_.unsent();
+    return hand_back();
+  }
+  std::size_t slot_of(const void* thread) {
+    std::size_t free = submitters_.size();
+    for (std::size_t i = 0; i < submitters_.size(); ++i) {
+      if (submitters_[i].thread_ == thread) return i;
+      if (submitters_[i].in_flight_ == 0) free = i;
+    }
+    if (free == submitters_.size()) submitters_.emplace_back();
+    submitters_[free] = {thread, 0};
+    return free;
+  }
+
+  static void push(IoOp*& cancels, IoOp* op) noexcept {
+    op->cancel_next_ = cancels;
+    cancels = op;
+  }
+  static IoOp* pop(IoOp*& cancels) noexcept {
+    IoOp* op = cancels;
+    cancels = op->cancel_next_;
+    return op;
+  }
+
+  /// False: no room for all.
+  bool write_cancels() noexcept {
+    for (IoOp* op = take_cancels(); op != nullptr;) {
+      IoOp* next = op->cancel_next_;
+      if (begin_cancel(op)) {
+        if (op->waiting_) {
+          withdraw(op);
+        } else {
+          ++op->missing_;  // UR1
+          push(cancels_, op);
+        }
+      }
+      op = next;
+    }
+    while (cancels_ != nullptr) {
+      if (cancels_->missing_ == 1) {  // its own CQE came while it waited here
+        IoOp* op = pop(cancels_);
+        end(op, op->result_);
+        continue;
+      }
+      if (ring_.room() == 0) return false;
+      IoOp* op = pop(cancels_);
+      io_uring_sqe* sqe = ring_.next_sqe(reinterpret_cast<std::uint64_t>(op) | tag_cancel);
+      sqe->opcode = IORING_OP_ASYNC_CANCEL;
+      sqe->addr = reinterpret_cast<std::uint64_t>(op) | tag_op;
+    }
+    return true;
+  }
+
+  bool write_queue() noexcept {
+    while (IoOp* op = queue_.front()) {
+      if (ring_.room() == 0) return false;
+      dequeue(op);
+#ifdef GMPCORO_TSAN
+      __tsan_release(op);  // UR5
+#endif
+      fill(ring_.next_sqe(reinterpret_cast<std::uint64_t>(op) | tag_op), op);
+      ++op->missing_;  // UR1
+      op->submitter_ = static_cast<std::uint32_t>(slot_);
+      ++submitters_[slot_].in_flight_;
+    }
+    return true;
+  }
+
+  /// UR3. False: no room.
+  bool arm(Bell* bell) noexcept {
+    if (armed_fd_ == bell->fd()) return true;
+    if (ring_.room() < 2) return false;
+    if (armed_fd_ >= 0) {
+      io_uring_sqe* sqe = ring_.next_sqe(tag_ignore);
+      sqe->opcode = IORING_OP_ASYNC_CANCEL;
+      sqe->addr = armed_ << 3 | tag_bell;
+    }
+    ++armed_;
+    armed_fd_ = bell->fd();
+    io_uring_sqe* sqe = ring_.next_sqe(armed_ << 3 | tag_bell);
+    sqe->opcode = IORING_OP_POLL_ADD;
+    sqe->fd = armed_fd_;
+    sqe->len = IORING_POLL_ADD_MULTI;
+    sqe->poll32_events = std::endian::native == std::endian::big ? POLLIN << 16 : POLLIN;
+    return true;
+  }
+
+  bool collect() noexcept {
+    return ring_.collect([this](const io_uring_cqe& cqe) {
+      IoOp* op = reinterpret_cast<IoOp*>(cqe.user_data & ~std::uint64_t{tag_mask});
+      switch (cqe.user_data & tag_mask) {
+        case tag_op:
+          op_completed(op, cqe.res);
+          break;
+        case tag_cancel:
+          cancel_completed(op, cqe.res);
+          break;
+        case tag_bell:
+          if (cqe.user_data >> 3 == armed_ && (cqe.flags & IORING_CQE_F_MORE) == 0) armed_fd_ = -1;
+          break;
+        default:
+          break;
+      }
+    });
+  }
+
+  void op_completed(IoOp* op, std::int32_t result) noexcept {
+#ifdef GMPCORO_TSAN
+    __tsan_acquire(op);  // UR5
+#endif
+    --submitters_[op->submitter_].in_flight_;
+    --op->missing_;
+    // Some files answer EAGAIN when they are non-blocking (terminals; most on old kernels): a poll waits in the op's place.
+    if (!op->cancel_seen_ && (op->second_step_ ? result >= 0 : result == -EAGAIN && waits_by_poll(op->kind_))) {
+      op->second_step_ = !op->second_step_;
+      enqueue(op);
+      return;
+    }
+    if (op->cancel_seen_ && (op->second_step_ || result == -EAGAIN)) result = -ECANCELED;
+#ifdef GMPCORO_MSAN
+    unpoison(op, result);
+#endif
+    op->result_ = result;
+    if (op->missing_ == 0) end(op, result);
+  }
+
+  void cancel_completed(IoOp* op, std::int32_t result) noexcept {
+    if (op->missing_ > 1 && result == -ENOENT) return push(cancels_again_, op);  // UR2
+    if (--op->missing_ == 0) end(op, op->result_);
+  }
+
+#ifdef GMPCORO_MSAN
+  static void unpoison(IoOp* op, std::int32_t result) noexcept {
+    if (result < 0 || op->data_ == nullptr) return;
+    if (op->kind_ == IoKind::recv || op->kind_ == IoKind::read) __msan_unpoison(op->data_, static_cast<std::size_t>(result));
+    if (op->kind_ == IoKind::accept) __msan_unpoison(op->data_, op->address_size_);
+    if (op->kind_ == IoKind::recv_msg) {
+      auto* message = static_cast<msghdr*>(op->data_);
+      if (message->msg_name != nullptr) __msan_unpoison(message->msg_name, message->msg_namelen);
+      for (std::size_t i = 0; i < message->msg_iovlen; ++i) __msan_unpoison(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    }
+  }
+#endif
+
+  Ring ring_;
+  List<IoOp, &IoOp::next_, &IoOp::prev_> queue_;  // submitted, no SQE yet
+  std::uint32_t queue_size_ = 0;
+  IoOp* cancels_ = nullptr;        // taken, no SQE yet; linked by cancel_next_
+  IoOp* cancels_again_ = nullptr;  // UR2
+  int armed_fd_ = -1;              // the bell that wakes who sleeps here; -1: none
+  std::uint64_t armed_ = 0;        // number of its poll
+  std::size_t slot_ = 0;           // of the owner
+  std::vector<Submitter> submitters_;
+  Atomic<const void*> submitter_{nullptr};  // the last owner's thread; for peek() of anyone, as is:
+  Atomic<std::uint32_t> mine_{0};           // its ops in flight
+};
+
+std::string refusal(const char* call, int error) {
+  return std::string(call) + ": " + std::system_category().message(error) + ": " + advice(error);
+}
+
+std::string probe() {
+  io_uring ring;
+  io_uring_params params{};
+  params.flags = ring_flags;
+  if (const int result = io_uring_queue_init_params(2, &ring, &params); result < 0) return refusal("io_uring_setup", -result);
+  std::string refused;
+  if ((ring.features & needed_features) != needed_features) refused = refusal("io_uring_setup", EINVAL);
+  io_uring_prep_nop(io_uring_get_sqe(&ring));
+  if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) refused = refusal("io_uring_enter", -result);
+  io_uring_queue_exit(&ring);
+  return refused;
+}
+
+}  // namespace
+
+std::unique_ptr<Poller> make_uring_poller(unsigned entries) {
+  return std::make_unique<UringPoller>(std::bit_ceil(std::clamp(entries, 2u, 32768u)));
+}
+
+const std::string& uring_refused() {
+  static const std::string refused = probe();
+  return refused;
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,41 @@
+// src/sched/bell.cpp — the two system calls of a Bell: a write to its eventfd, a futex on its word.
+// Go: runtime/netpoll_epoll.go (netpollBreak), runtime/lock_futex.go (notewakeup, notesleep).  Room: sched (floor 2).
+#include "sched/bell.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "gmp/detail/base/assert.hpp"
+#include "gmp/detail/sys/futex.hpp"
+
+namespace gmp::detail {
+
+Bell::Bell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+}
+
+Bell::~Bell() { ::close(fd_); }
+
+void Bell::ring_slow(std::uint32_t was) noexcept {
+  if (was == on_futex) {
+    futex_wake(&state_, 1);
+    return;
+  }
+  const int saved = errno;  // wakers are user code's unlock, send, close …
+  const std::uint64_t one = 1;
+  while (::write(fd_, &one, sizeof one) < 0) {
+    if (errno != EINTR) fatal("gmp: cannot write to an eventfd of the scheduler: was it closed?");
+  }
+  errno = saved;
+}
+
+void Bell::sleep() noexcept {
+  if (!fall_asleep(on_futex)) return;
+  while (state_.load(acquire) == on_futex) futex_wait(&state_, on_futex);  // [BELL]
+  wake_up();
+}
+
+}  // namespace gmp::detail

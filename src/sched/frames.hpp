@@ -1,0 +1,41 @@
+// src/sched/frames.hpp — FrameCache: an M's own free lists of coroutine frames.
+// Go: runtime/stack.go (stackcache), runtime/mcache.go.  Room: sched (floor 2).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gmp/detail/base/config.hpp"
+
+namespace gmp::detail {
+
+class FrameCache : Immovable {
+ public:
+  /// Of the calling thread, from now on until close().
+  void open() noexcept;
+  void close() noexcept;
+
+  void* get(std::size_t size_class);
+  void put(std::size_t size_class, void* frame) noexcept;
+
+  static constexpr std::size_t grain = 32;
+  static constexpr std::size_t classes = 32;  // frames beyond 1 KiB go to the heap
+
+ private:
+  struct Free {
+    Free* next_;
+    Free* next_batch_;  // of the first in a batch, in the shared list
+  };
+  struct Bin {
+    Free* active_ = nullptr;
+    Free* full_ = nullptr;  // a whole batch, or empty
+    std::uint32_t active_count_ = 0;
+  };
+  struct Shared;
+  static Shared& shared() noexcept;
+  static constexpr std::uint32_t batch = 32;
+
+  Bin bins_[classes];
+};
+
+}  // namespace gmp::detail

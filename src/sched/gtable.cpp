@@ -1,0 +1,116 @@
+// src/sched/gtable.cpp — all Gs of the process: slabs that are never unmapped, and the list of the dead ones between them.
+// Go: runtime/proc.go (allgs, gfput, gfget, goidgen).  Room: sched (floor 2).
+//
+// Type-stable: a G, once made, stays a G.  A dump may look at any of them at any time, and a stale pointer finds a status, not rubbish.
+//   GT1  slabs_ only grows, at its head; a slab's Gs are constructed before it is linked.
+#include <new>
+#include <vector>
+
+#include "sched/sched.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr int slab_gs = 511;  // with the header, 64 KiB
+
+struct Slab {
+  Slab* next_ = nullptr;
+  int used_ = 0;  // under table_lock
+  G gs_[slab_gs];
+};
+static_assert(sizeof(Slab) <= 64 * 1024);
+
+constinit Lock table_lock;
+constinit Atomic<Slab*> slabs{nullptr};
+constinit Atomic<std::uint64_t> next_id{1};
+GList& dead_gs() {
+  static constinit GList list;  // under table_lock
+  return list;
+}
+
+}  // namespace
+
+G* g_from_slab() {
+  LockGuard guard(table_lock);
+  Slab* slab = slabs.load(relaxed);
+  if (slab == nullptr || slab->used_ == slab_gs) {
+    auto* fresh = new Slab;
+    fresh->next_ = slab;
+    slabs.store(fresh, release);  // [GT-SLABS] GT1
+    slab = fresh;
+  }
+  return &slab->gs_[slab->used_++];
+}
+
+void gs_to_global(GList& dead) noexcept {
+  LockGuard guard(table_lock);
+  dead_gs().append(dead);
+}
+
+bool gs_from_global(GList& into, int count) noexcept {
+  LockGuard guard(table_lock);
+  while (count-- > 0) {
+    G* gp = dead_gs().pop_front();
+    if (gp == nullptr) break;
+    into.push_back(gp);
+  }
+  return !into.empty();
+}
+
+std::uint64_t take_ids(std::uint64_t count) noexcept { return next_id.fetch_add(count, relaxed); }
+
+void for_each_g(void (*fn)(G*, void*), void* context) {
+  for (Slab* slab = slabs.load(acquire); slab != nullptr; slab = slab->next_) {  // [GT-SLABS]
+    for (G& g : slab->gs_) fn(&g, context);
+  }
+}
+
+std::vector<G*> gs_of(const Sched* sched) {
+  struct Context {
+    const Sched* sched;
+    std::vector<G*> found;
+  } context{sched, {}};
+  for_each_g(
+      [](G* gp, void* p) {
+        auto& c = *static_cast<Context*>(p);
+        const std::uint32_t status = gp->status_.load(acquire) & ~scan_bit;  // [G-STATUS]
+        if (status == static_cast<std::uint32_t>(Status::idle) || status == static_cast<std::uint32_t>(Status::dead)) return;
+        if (c.sched == nullptr || gp->sched_ == c.sched) c.found.push_back(gp);
+      },
+      &context);
+  return context.found;
+}
+
+GExtra& extra_of(G* gp) {
+  if (gp->extra_ == nullptr) gp->extra_ = new GExtra;
+  return *gp->extra_;
+}
+
+const char* to_string(WaitReason reason) noexcept {
+  switch (reason) {
+    case WaitReason::none: return "";
+    case WaitReason::io_wait: return "IO wait";
+    case WaitReason::chan_receive: return "chan receive";
+    case WaitReason::chan_send: return "chan send";
+    case WaitReason::chan_receive_nil: return "chan receive (nil chan)";
+    case WaitReason::chan_send_nil: return "chan send (nil chan)";
+    case WaitReason::select: return "select";
+    case WaitReason::select_no_cases: return "select (no cases)";
+    case WaitReason::semacquire: return "semacquire";
+    case WaitReason::sleep: return "sleep";
+    case WaitReason::cond_wait: return "sync.Cond.Wait";
+    case WaitReason::mutex_lock: return "sync.Mutex.Lock";
+    case WaitReason::rwmutex_rlock: return "sync.RWMutex.RLock";
+    case WaitReason::rwmutex_lock: return "sync.RWMutex.Lock";
+    case WaitReason::waitgroup_wait: return "sync.WaitGroup.Wait";
+    case WaitReason::once: return "sync.Once";
+    case WaitReason::join: return "join";
+    case WaitReason::suspend: return "suspend";
+    case WaitReason::foreign: return "foreign await";
+    case WaitReason::all: return "all";
+  }
+  return "";
+}
+
+}  // namespace gmp::detail

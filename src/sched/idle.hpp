@@ -1,0 +1,84 @@
+// src/sched/idle.hpp — which Ps are idle, how many Ms spin, and the rule that no wake-up is lost between the two.
+// Go: runtime/proc.go (pidleput, wakep, resetspinning, the "worker thread parking/unparking" essay).  Room: sched (floor 2).
+//
+// A waker has put a g into some queue and asks: does anybody have to be woken?  A parker has found nothing and goes to sleep.
+//   waker    enqueue (an RMW, or under a lock);  then look at idle count and spinners        need_wake()
+//   parker   idle (an RMW);  stop spinning (an RMW);  then look at ALL queues, timers, pollers: put(), stop_spinning(), look
+//   W   enqueue before look, idle before look, all of them seq_cst or RMW: either the waker sees an idle P, or the parker sees the g.   [WAKE]
+//   W'  a waker that finds a spinner does nothing: a spinner that finds work wakes a successor (found_work), one that finds none parks by the
+//       rule above, and a waker that had reserved the spinner's place but found no idle P looks once more after giving it back: else a g
+//       that was queued under its eyes, beside a P that parked under its eyes, would wait for the next event.
+// What was dropped: Go's needspinning word (W' does its work), and a lock on the idle list: a bit for each P does.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/base/config.hpp"
+
+namespace gmp::detail {
+
+inline constexpr int procs_max = 1024;
+
+class IdleSet : Immovable {
+ public:
+  /// The P's own M, about to sleep, or who stops using the P.
+  void put(int p) noexcept {
+    words_[p / 64].fetch_or(bit(p), seq_cst);  // [WAKE]
+    count_.fetch_add(1, seq_cst);              // [WAKE] put before the look at the queues
+  }
+  /// Anybody: true if p was idle and is the caller's now.
+  bool take(int p) noexcept {
+    if ((words_[p / 64].load(relaxed) & bit(p)) == 0) return false;
+    if ((words_[p / 64].fetch_and(~bit(p), seq_cst) & bit(p)) == 0) return false;  // [WAKE]
+    count_.fetch_sub(1, seq_cst);  // [WAKE]
+    return true;
+  }
+  /// Anybody: some idle P, the lowest first (its caches are the warmest), or -1.
+  int take_any() noexcept {
+    for (int word = 0; word < procs_max / 64; ++word) {
+      for (std::uint64_t set = words_[word].load(seq_cst); set != 0; set &= set - 1) {  // [WAKE]
+        const int p = word * 64 + std::countr_zero(set);
+        if (take(p)) return p;
+      }
+      if (count_.load(relaxed) <= 0) break;
+    }
+    return -1;
+  }
+  bool contains(int p) const noexcept { return (words_[p / 64].load(seq_cst) & bit(p)) != 0; }  // [WAKE]
+  int count() const noexcept { return count_.load(seq_cst); }                                    // [WAKE]
+  int spinners() const noexcept { return spinners_.load(relaxed); }
+
+  /// The waker, after it enqueued. True: the caller holds a spinner's place and must hand it, with an idle P, to an M, or call
+  /// give_up_place(). Two loads when no P is idle.
+  bool need_wake() noexcept {
+    if (count_.load(seq_cst) <= 0) return false;     // [WAKE] enqueue before this look
+    if (spinners_.load(seq_cst) != 0) return false;  // [WAKE] a spinner will find it (W')
+    int none = 0;
+    return spinners_.compare_exchange_strong(none, 1, seq_cst, relaxed);  // [WAKE] lost to another waker: its spinner will find it
+  }
+  /// True: look again (W').
+  bool give_up_place() noexcept {
+    spinners_.fetch_sub(1, seq_cst);     // [WAKE]
+    return count_.load(seq_cst) > 0;     // [WAKE]
+  }
+
+  /// An M without work asks to look for some: at most half as many as Ps are busy.
+  bool start_spinning(int procs) noexcept {
+    if (2 * spinners_.load(relaxed) >= procs - count_.load(relaxed)) return false;
+    spinners_.fetch_add(1, seq_cst);  // [WAKE]
+    return true;
+  }
+  void add_spinner() noexcept { spinners_.fetch_add(1, seq_cst); }   // [WAKE]
+  void stop_spinning() noexcept { spinners_.fetch_sub(1, seq_cst); }  // [WAKE] before the parker's look at the queues
+
+ private:
+  static constexpr std::uint64_t bit(int p) noexcept { return std::uint64_t{1} << (p % 64); }
+
+  alignas(cache_line) Atomic<int> count_{0};
+  Atomic<int> spinners_{0};
+  alignas(cache_line) Atomic<std::uint64_t> words_[procs_max / 64]{};
+};
+
+}  // namespace gmp::detail

@@ -1,0 +1,855 @@
+// src/sched/sched.cpp — the scheduler: who runs next, where, and how an M that has nothing to do goes to sleep.
+// Go: runtime/proc.go (schedule, findRunnable, execute, ready, wakep, stopm, startm).  Room: sched (floor 2).
+//
+// Each M with a P runs m_main: find_runnable() gives a g, execute() resumes its innermost frame; the frame comes back here when the g has
+// parked, yielded or ended.  Work is found in this order: own timers (when due), every 61st round the global queue, the poller if something
+// is complete, run_next and the ring, the global queue, the poller, other Ps (four passes), and at last sleep.
+//
+// An idle P and the M that watches it stay a pair.  An M that finds nothing marks its P idle and sleeps in the P's own poller, with the P's
+// own next timer as the timeout; so I/O, timers and wake-ups reach the P that they belong to, by way of one thread.
+//   PA1  a P's bit is in idle_ from the moment its M has nothing to do until somebody takes it.  Only two do: the M itself, when its poll
+//        ends; or a waker, which hands the P back to that very M, together with a spinner's place, and rings its bell.
+//   PA2  so after its poll the M owns its P in either case; take() tells which.
+//   PA3  a P is never given to an M that watches another, and an M without a P (its P was taken while it computed or blocked) sleeps on the
+//        list of spares until it is handed one.
+//   PA4  a P that is taken from its M goes to a spare or a new M at once, never to the idle list: its ring may have completions in flight.
+//
+// After frame.resume() returned, the loop knows nothing of the g: another M may have woken, run and freed it.  Only a field of its own M
+// (yielded_, ended_, next_) says that the g is still its own.
+#include "sched/sched.hpp"
+
+#include <algorithm>
+#include <climits>
+#include <stdexcept>
+#include <utility>
+
+#include "sched/sysmon.hpp"
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+constinit Atomic<std::uint32_t> attention{0};
+
+namespace {
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local M* tls_m = nullptr;
+
+constexpr std::uint32_t global_every = 61;       // rounds between looks at the global queue; prime, as Go's
+constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
+constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
+constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
+constexpr std::int64_t spin_before_sleep_ns = 50'000;
+constexpr int spin_credit_max = 8;
+constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
+
+void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
+
+/// waiting -> runnable. False: a dump walks the frames; it queues the g when it is through.
+bool make_runnable(G* gp) noexcept {
+  std::uint32_t was = gp->status_.load(relaxed);
+  for (;;) {
+    if ((was & ~scan_bit) != static_cast<std::uint32_t>(Status::waiting)) fatal("gmp: a goroutine that does not wait was made ready");
+    const std::uint32_t now = static_cast<std::uint32_t>(Status::runnable) | (was & scan_bit);
+    if (gp->status_.compare_exchange_weak(was, now, acq_rel, relaxed)) return (was & scan_bit) == 0;  // [G-STATUS]
+  }
+}
+
+}  // namespace
+
+GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
+GMPCORO_NOINLINE G* current_g() noexcept { return tls_m != nullptr ? tls_m->cur_ : nullptr; }
+
+Inside::Inside(M* mp) noexcept : mp_(mp), was_inside_(mp->claim_.inside()) {
+  if (!was_inside_ && mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
+}
+
+// ---- queues
+
+void Sched::push_tail(P* pp, G* gp) noexcept {
+  while (!pp->runq_.push_tail(gp)) {
+    // Full: half of it goes to the global queue, so that the next pushes are cheap again.
+    G* batch[256];
+    const std::uint32_t taken = pp->runq_.take_half(batch);
+    if (taken == 0) continue;  // thieves made room
+    GList list;
+    for (std::uint32_t i = 0; i < taken; ++i) list.push_back(batch[i]);
+    list.push_back(gp);
+    push_global(list);
+    return;
+  }
+}
+
+void Sched::push_next(P* pp, G* gp) noexcept {
+  if (G* kicked = pp->runq_.push_next(gp)) push_tail(pp, kicked);
+}
+
+void Sched::push_global(G* gp) noexcept {
+  LockGuard guard(lock_);
+  global_.push_back(gp);
+  global_size_.store(global_.size(), seq_cst);  // [WAKE] enqueue before the look at idle_
+}
+
+void Sched::push_global(GList& batch) noexcept {
+  LockGuard guard(lock_);
+  global_.append(batch);
+  global_size_.store(global_.size(), seq_cst);  // [WAKE]
+}
+
+// One g to run, and this P's share of the rest into its ring. max 0: the fair share.
+G* Sched::pop_global(P* pp, int max) noexcept {
+  GList share;
+  {
+    LockGuard guard(lock_);
+    int n = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
+    if (max > 0) n = std::min(n, max);
+    n = std::min(n, 128);
+    for (; n > 0; --n) share.push_back(global_.pop_front());
+    global_size_.store(global_.size(), relaxed);  // fewer than before: nobody has to be woken for that
+  }
+  G* gp = share.pop_front();
+  while (G* rest = share.pop_front()) push_tail(pp, rest);
+  return gp;
+}
+
+// ---- wake-ups
+
+void Sched::wake_one() noexcept {
+  while (idle_.need_wake()) {
+    const int p = idle_.take_any();
+    if (p >= 0) {
+      hand_over(ps_[p].get(), true);
+      return;
+    }
+    if (!idle_.give_up_place()) return;
+  }
+}
+
+// The P was taken off the idle list: its watcher goes on with it (PA1), or, if it never had one, an M is found for it.
+void Sched::hand_over(P* pp, bool spinning) noexcept {
+  if (sysmon_ != nullptr) sysmon_->note_activity();
+  if (M* watcher = pp->m_.load(acquire))  // [P-OWNER]
+    watcher->bell_.ring();
+  else
+    start_m(pp, spinning);
+}
+
+void Sched::start_m(P* pp, bool spinning) noexcept {
+  M* mp = nullptr;
+  bool fresh = false;
+  {
+    LockGuard guard(lock_);
+    if (state_.load(relaxed) != running_state) return;
+    if (spares_ != nullptr) {
+      mp = spares_;
+      spares_ = mp->spare_next_;
+    } else {
+      if (static_cast<int>(ms_.size()) >= options_.max_threads) fatal("thread exhaustion");
+      ms_.push_back(std::make_unique<M>(this, static_cast<int>(ms_.size())));
+      mp = ms_.back().get();
+      fresh = true;
+      threads_.fetch_add(1, relaxed);
+      if (sysmon_ == nullptr) sysmon_ = Sysmon::start(*this);
+    }
+    mp->handed_p_ = pp;
+    mp->handed_spinning_ = spinning;
+    if (fresh) {
+      const int error = ::pthread_create(&mp->thread_, nullptr, &Sched::m_thread, mp);
+      if (error != 0) fatal("gmp: failed to create a new OS thread (Resource temporarily unavailable?): raise `ulimit -u` or the cgroup's pids.max");
+    }
+  }
+  if (!fresh) mp->bell_.ring();
+}
+
+void* Sched::m_thread(void* mp) {
+  static_cast<M*>(mp)->sched_->m_main(static_cast<M*>(mp));
+  return nullptr;
+}
+
+void Sched::acquire_p(M* mp, P* pp) noexcept {
+  if (!pp->poller_) make_poller(pp);
+  if (static_cast<int>(pp->victims_.size()) != procs_.load(relaxed)) pp->victims_.reset(static_cast<std::uint32_t>(procs_.load(relaxed)));
+  mp->p_ = pp;
+  pp->m_.store(mp, release);  // [P-OWNER]
+}
+
+void Sched::make_poller(P* pp) noexcept {
+  try {
+    if (poller_ == gmp::Poller::uring) {
+      try {
+        pp->poller_ = make_uring_poller(ring_entries_);
+        return;
+      } catch (const std::exception& error) {
+        sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
+      }
+    }
+    pp->poller_ = make_epoll_poller();
+  } catch (const std::exception& error) {
+    fatal((std::string("gmp: no poller: ") + error.what()).c_str());
+  }
+}
+
+// ---- the loop
+
+void Sched::m_main(M* mp) noexcept {
+  tls_m = mp;
+  library_threads.fetch_add(1, relaxed);
+  mp->frames_.open();
+  sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_));
+  mp->cpu_clock_ = sys::thread_clock();
+  mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
+  if (options_.on_thread_start) options_.on_thread_start();
+  for (bool inherit = false; G* gp = find_runnable(mp, inherit);) execute(mp, gp, inherit);
+  quiesce(mp);
+  if (options_.on_thread_stop) options_.on_thread_stop();
+  gs_to_global(mp->free_gs_);
+  if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
+  mp->frames_.close();
+  library_threads.fetch_sub(1, relaxed);
+  tls_m = nullptr;
+}
+
+G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
+  for (;;) {
+    if (state_.load(acquire) != running_state) return nullptr;  // [STOP]
+    P* pp = mp->p_;
+    if (pp == nullptr) {
+      park_without_p(mp);
+      continue;
+    }
+    if (mp->locked_g_ != nullptr) [[unlikely]] {
+      LockGuard guard(lock_);
+      if (G* mine = std::exchange(mp->turn_, nullptr)) return mine;
+    }
+    const int procs = procs_.load(relaxed);
+    if (pp->id_ >= procs) [[unlikely]] {
+      retire(mp, pp);
+      continue;
+    }
+    inherit = false;
+    G* gp = nullptr;
+    Poller& poller = *pp->poller_;
+    const std::uint32_t round = ++pp->loops_;
+
+    if (const std::int64_t when = pp->timers_.next_when(); when != never) {
+      if (round % timers_every == 0 || when <= coarse_now_ns()) pp->timers_.run_due(now_ns());
+    }
+    if (round % global_every == 0) {
+      if (poller.in_flight() != 0) inject(pp, poller.poll(0, nullptr));
+      if (global_size_.load(relaxed) != 0) gp = pop_global(pp, 1);
+    } else if (poller.queued() >= submit_at || (poller.in_flight() != 0 && poller.peek())) {
+      inject(pp, poller.poll(0, nullptr));
+    }
+    if (gp == nullptr) gp = pp->runq_.pop(&inherit);
+    if (gp == nullptr && pp->timers_.next_when() != never && pp->timers_.run_due(now_ns()) > 0) continue;
+    if (gp == nullptr && global_size_.load(relaxed) != 0) gp = pop_global(pp, 0);
+    if (gp == nullptr && poller.in_flight() != 0 && inject(pp, poller.poll(0, nullptr)) > 0) continue;
+    if (gp == nullptr && procs > 1 && (mp->spinning_ || idle_.start_spinning(procs))) {
+      mp->spinning_ = true;
+      gp = steal(mp, pp);
+    }
+    if (gp != nullptr) {
+      if (mp->spinning_) {  // W': who finds work wakes a successor
+        mp->spinning_ = false;
+        idle_.stop_spinning();
+        wake_one();
+      }
+      return gp;
+    }
+    if (spin_before_sleep(mp, pp)) continue;
+    park_m(mp);
+  }
+}
+
+// Four passes over the other Ps in random order; timers and run_next only in the last: their owner is about to get to them.
+G* Sched::steal(M* mp, P* pp) noexcept {
+  constexpr int passes = 4;
+  for (int pass = 0; pass < passes; ++pass) {
+    const bool last = pass == passes - 1;
+    for (auto walk = pp->victims_.start(static_cast<std::uint32_t>(mp->random_.next())); !walk.done(); walk.next()) {
+      P* victim = ps_[walk.position()].get();
+      if (victim == nullptr || victim == pp || state_.load(relaxed) != running_state) continue;
+      if (last && victim->timers_.next_when() <= now_ns()) {
+        victim->timers_.run_due(now_ns());  // what they wake comes to this P
+        bool inherit = false;
+        if (G* gp = pp->runq_.pop(&inherit)) return gp;
+      }
+      if (idle_.contains(victim->id_)) continue;
+      if (G* gp = victim->runq_.steal_into(pp->runq_, last)) {
+        bump(pp->steals_);
+        return gp;
+      }
+    }
+  }
+  return nullptr;
+}
+
+// About 50 us of plain loads before the sleep that costs its waker 12: with one connection in a request-response exchange this is four times
+// the requests for less CPU.  Where it has not paid lately it is tried once in a while only.  At most one M in two spins (IdleSet).
+bool Sched::spin_before_sleep(M* mp, P* pp) noexcept {
+  Poller& poller = *pp->poller_;
+  if (poller.in_flight() == 0 || (procs_.load(relaxed) > 1 && !mp->spinning_)) return false;
+  if (pp->spin_credit_ <= 0 && ++pp->spin_skipped_ % spin_retry_every != 0) return false;
+  const std::int64_t begin = now_ns();
+  const std::int64_t limit = std::min(begin + spin_before_sleep_ns, pp->timers_.next_when());
+  do {
+    for (int pause = 0; pause < 8; ++pause) cpu_pause();
+    if (poller.peek() || global_size_.load(relaxed) != 0 || (mp->spinning_ && work_anywhere(pp))) {
+      pp->spin_credit_ = std::min(pp->spin_credit_ + 2, spin_credit_max);
+      return true;
+    }
+  } while (now_ns() < limit && state_.load(relaxed) == running_state);
+  if (pp->spin_credit_ > 0) --pp->spin_credit_;
+  return false;
+}
+
+/// The parker's look (W): everything that a waker may have put somewhere before it looked at idle_.
+bool Sched::work_anywhere(P* pp) noexcept {
+  if (global_size_.load(seq_cst) != 0) return true;  // [WAKE]
+  const int made = ps_made_.load(acquire);           // [P-MADE]
+  const std::int64_t now = now_ns();
+  for (int i = 0; i < made; ++i) {
+    P* other = ps_[i].get();
+    if (!other->runq_.empty()) return true;
+    if (other != pp && other->timers_.next_when() <= now && i < procs_.load(relaxed)) return true;
+  }
+  return false;
+}
+
+void Sched::park_m(M* mp) noexcept {
+  P* pp = mp->p_;
+  idle_.put(pp->id_);
+  if (mp->spinning_) {
+    mp->spinning_ = false;
+    idle_.stop_spinning();
+  }
+  if (work_anywhere(pp) || state_.load(seq_cst) != running_state) {  // [WAKE] [STOP]
+    if (idle_.take(pp->id_)) idle_.add_spinner();  // else it was handed to us, with a spinner's place
+    mp->spinning_ = true;
+    return;
+  }
+  bump(pp->parks_);
+  const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
+  std::int64_t timeout = -1;
+  if (when != never) timeout = std::max<std::int64_t>(when - now_ns(), 0);
+  IoOp* completed = pp->poller_->poll(timeout, &mp->bell_);
+  if (!idle_.take(pp->id_)) mp->spinning_ = true;  // PA2
+  if (sysmon_ != nullptr) sysmon_->note_activity();
+  inject(pp, completed);
+}
+
+// Sleeps until it is handed a P, or the executor stops.
+void Sched::park_without_p(M* mp) noexcept {
+  G* turn = nullptr;
+  {
+    LockGuard guard(lock_);
+    if (state_.load(relaxed) != running_state) return;
+    if (mp->handed_p_ == nullptr) {
+      if (mp->locked_g_ != nullptr) {
+        mp->waiting_p_ = true;
+        turn = std::exchange(mp->turn_, nullptr);  // it came while we still had a P
+      } else {
+        mp->spare_next_ = spares_;
+        spares_ = mp;
+      }
+    }
+  }
+  if (turn != nullptr) {  // somebody with a P finds it, and brings the P
+    push_global(turn);
+    wake_one();
+  }
+  for (;;) {
+    {
+      LockGuard guard(lock_);
+      if (mp->handed_p_ != nullptr) break;
+      if (state_.load(relaxed) != running_state) return;
+    }
+    mp->bell_.sleep();
+  }
+  P* pp = nullptr;
+  {
+    LockGuard guard(lock_);
+    pp = std::exchange(mp->handed_p_, nullptr);
+    mp->spinning_ = mp->handed_spinning_;
+  }
+  acquire_p(mp, pp);
+}
+
+// Makes ready what has completed; in order, at the ring's tail.
+int Sched::inject(P* pp, IoOp* completed) noexcept {
+  int n = 0;
+  while (completed != nullptr) {
+    G* gp = completed->g_;
+    completed = completed->next_;  // before ready: the op is in the g's frame
+    pp->io_waiting_.fetch_sub(1, relaxed);
+    if (make_runnable(gp)) push_tail(pp, gp);
+    ++n;
+  }
+  if (n > 0) bump(pp->polls_);
+  if (n > 1) wake_one();
+  return n;
+}
+
+// ---- running
+
+void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
+  if (gp->locked_ || mp->locked_g_ != nullptr) [[unlikely]] {
+    if ((gp->locked_ ? gp->extra_->locked_m_ : nullptr) != mp || mp->locked_g_ != gp) {
+      run_locked(mp, gp);
+      return;
+    }
+  }
+  P* pp = mp->p_;
+  if (!inherit) pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // one writer; sysmon sees a new slice
+  if (mp->attend_.load(relaxed) != 0) [[unlikely]] {
+    const std::uint32_t cleared = attend_preempt | attend_no_p;
+    const std::uint32_t was = mp->attend_.fetch_and(~cleared, relaxed);
+    if (was != 0 && (was & ~cleared) == 0) attention.fetch_sub(1, relaxed);
+  }
+  gp->m_ = mp;
+  mp->cur_ = gp;
+  mp->shown_.store(gp, relaxed);
+  gp->status_.store(static_cast<std::uint32_t>(Status::running), relaxed);
+  if (gp->step_ != nullptr) [[unlikely]] {
+    if (!gp->step_(gp)) {  // it parked again: not ours any more
+      mp->cur_ = nullptr;
+      return;
+    }
+    gp->step_ = nullptr;
+  }
+  gp->depth_ = 0;
+  gp->started_ = true;
+  const std::coroutine_handle<> frame = gp->leaf_->handle();
+  mp->claim_.exit();
+  frame.resume();
+  while (mp->next_) std::exchange(mp->next_, nullptr).resume();
+  if (mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
+  after_resume(mp, gp);
+}
+
+void Sched::after_resume(M* mp, G* gp) noexcept {
+  if (mp->ended_ != nullptr) {
+    finish(mp, gp);
+  } else if (mp->yielded_ != nullptr) {
+    mp->yielded_ = nullptr;
+    mp->cur_ = nullptr;
+    gp->status_.store(static_cast<std::uint32_t>(Status::runnable), release);  // [G-STATUS]
+    if (mp->yield_local_ && mp->p_ != nullptr) {
+      push_tail(mp->p_, gp);
+    } else {
+      push_global(gp);
+      wake_one();
+    }
+  } else {
+    mp->cur_ = nullptr;
+  }
+  if (mp->p_ == nullptr) off_p_.fetch_sub(1, relaxed);  // [OFF-P] the taker counted it
+}
+
+// The root frame is suspended at its end. Its destruction runs destructors of the user's, so outside the runtime, still as this g.
+void Sched::finish(M* mp, G* gp) noexcept {
+  mp->ended_ = nullptr;
+  std::exception_ptr thrown = std::exchange(mp->thrown_, nullptr);
+  mp->claim_.exit();
+  gp->root_->handle().destroy();
+  if (gp->end_ != nullptr)
+    gp->end_->ended(gp->end_, gp, &thrown);
+  else if (thrown)
+    report_panic(this, gp, thrown);
+  thrown = nullptr;
+  if (mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
+  mp->cur_ = nullptr;
+  if (gp->locked_) {  // it ended locked: the thread is free again
+    mp->locked_g_ = nullptr;
+    gp->locked_ = false;
+  }
+  delete gp->extra_;
+  gp->extra_ = nullptr;
+  gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS] dumps skip it
+  mp->finished_.store(mp->finished_.load(relaxed) + 1, relaxed);
+  mp->free_gs_.push_front(gp);
+  if (mp->free_gs_.size() >= dead_gs_max) {
+    GList spill;
+    for (int i = 0; i < dead_gs_max / 2; ++i) spill.push_back(mp->free_gs_.pop_front());
+    gs_to_global(spill);
+  }
+}
+
+void g_ended(G* gp, std::exception_ptr&& thrown) noexcept {
+  gp->m_->thrown_ = std::move(thrown);
+  gp->m_->ended_ = gp;
+}
+
+// ---- locked threads
+
+// gp is bound to another M, or this M to another g.  A g goes to its M by way of turn_, with this P if that M sleeps without one; an M that
+// may not run gp leaves it, and its P, to another.
+void Sched::run_locked(M* mp, G* gp) noexcept {
+  P* pp = mp->p_;
+  M* bound = gp->locked_ ? gp->extra_->locked_m_ : nullptr;
+  if (bound != nullptr) {
+    {
+      LockGuard guard(lock_);
+      bound->turn_ = gp;
+      if (bound->waiting_p_) {
+        bound->waiting_p_ = false;
+        bound->handed_p_ = pp;
+        bound->handed_spinning_ = false;
+        mp->p_ = nullptr;
+      }
+    }
+    bound->bell_.ring();  // with a P of its own it looks at turn_ first thing
+    return;
+  }
+  push_next(pp, gp);
+  mp->p_ = nullptr;
+  start_m(pp, false);
+}
+
+// ---- starting and readying
+
+G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
+  require_no_fork();
+  if (state_.load(acquire) != running_state) throw std::runtime_error("executor stopped");  // [STOP]
+  M* mp = tls_m;
+  G* gp = nullptr;
+  std::uint64_t id = 0;
+  if (mp != nullptr) {
+    if (mp->free_gs_.empty() && !gs_from_global(mp->free_gs_, dead_gs_max / 2)) mp->free_gs_.push_front(g_from_slab());
+    gp = mp->free_gs_.pop_front();
+    // A batch that began before the parent's id is dropped: a child's id is above its parent's, so that descending ids are an order in which
+    // a stop may destroy frames (a child refers to what its parent lent it).
+    if (mp->next_id_ == mp->end_id_ || (mp->cur_ != nullptr && mp->next_id_ <= mp->cur_->id_)) {
+      mp->next_id_ = take_ids(16);
+      mp->end_id_ = mp->next_id_ + 16;
+    }
+    id = mp->next_id_++;
+  } else {
+    GList one;
+    gp = gs_from_global(one, 1) ? one.pop_front() : g_from_slab();
+    id = take_ids(1);
+  }
+  gp->leaf_ = gp->root_ = root;
+  gp->sched_ = this;
+  gp->m_ = nullptr;
+  gp->step_ = nullptr;
+  gp->waiter_ = nullptr;
+  gp->last_await_.store(std::source_location{}, relaxed);
+  gp->id_ = id;
+  gp->parent_id_ = mp != nullptr && mp->cur_ != nullptr ? mp->cur_->id_ : 0;
+  gp->created_at_ = where;
+  gp->end_ = end;
+  gp->reason_ = WaitReason::none;
+  gp->locked_ = gp->started_ = false;
+  gp->winner_.store(0, relaxed);
+  root->g_ = gp;
+  if (mp != nullptr && mp->sched_ == this)
+    mp->spawned_.store(mp->spawned_.load(relaxed) + 1, relaxed);
+  else
+    off_p_spawned_.fetch_add(1, relaxed);
+  return gp;
+}
+
+void Sched::start(G* gp) noexcept {
+  gp->status_.store(static_cast<std::uint32_t>(Status::runnable), release);  // [G-STATUS]
+  M* mp = tls_m;
+  if (mp != nullptr && mp->sched_ == this) {
+    Inside inside(mp);
+    if (mp->p_ != nullptr) {
+      push_next(mp->p_, gp);
+      wake_one();
+      return;
+    }
+  }
+  push_global(gp);
+  wake_one();
+}
+
+void Sched::ready_on(M* mp, G* gp) noexcept {
+  Inside inside(mp);
+  if (!make_runnable(gp)) return;
+  if (mp->p_ != nullptr)
+    push_next(mp->p_, gp);
+  else
+    push_global(gp);
+  wake_one();
+}
+
+// From a thread that is none of this executor's Ms: it is counted, so that a stopping executor waits until it is out of here.
+void Sched::ready_remote(G* gp) noexcept {
+  users_.fetch_add(1, seq_cst);  // [USERS] before the g leaves `waiting`: until then the executor cannot go
+  if (make_runnable(gp) && state_.load(acquire) == running_state) {  // [STOP]
+    push_global(gp);
+    wake_one();
+  }
+  users_.fetch_sub(1, release);  // [USERS]
+}
+
+void Sched::queue_scanned(G* gp) noexcept {
+  push_global(gp);
+  wake_one();
+}
+
+void ready(G* gp) noexcept {
+  M* mp = tls_m;
+  Sched* sched = gp->sched_;
+  if (mp != nullptr && mp->sched_ == sched)
+    sched->ready_on(mp, gp);
+  else
+    sched->ready_remote(gp);
+}
+
+void ready_handoff(G* gp) noexcept {
+  M* mp = tls_m;
+  const bool mine = mp != nullptr && mp->sched_ == gp->sched_;
+  ready(gp);
+  if (mine && mp->cur_ != nullptr) mp->sched_->note_attention(mp, attend_preempt);
+}
+
+void Sched::note_attention(M* mp, std::uint32_t bits) noexcept {
+  if (mp->attend_.fetch_or(bits, relaxed) == 0) attention.fetch_add(1, relaxed);  // its reader may be late by some instructions
+}
+
+// ---- parking (park.hpp)
+
+void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*)) noexcept {
+  gp->leaf_ = &leaf;
+  gp->waiter_ = w;
+  gp->step_ = step;
+  gp->reason_ = reason;
+  gp->since_ns_ = coarse_now_ns();
+  gp->status_.store(static_cast<std::uint32_t>(Status::waiting), release);  // [G-STATUS] a dump that sees it may walk the frames
+}
+
+void park_abort(G* gp) noexcept {
+  // A dump may hold the scan bit: it sees that the g runs again when it lets go, and reads nothing after.
+  std::uint32_t was = static_cast<std::uint32_t>(Status::waiting);
+  while (!gp->status_.compare_exchange_weak(was, static_cast<std::uint32_t>(Status::running), acq_rel, relaxed)) {  // [G-STATUS]
+    was = static_cast<std::uint32_t>(Status::waiting);
+    cpu_pause();
+  }
+  gp->waiter_ = nullptr;
+  gp->step_ = nullptr;
+}
+
+void repark_begin(G* gp) noexcept {
+  gp->status_.store(static_cast<std::uint32_t>(Status::waiting), release);  // [G-STATUS]
+}
+
+bool give_way(G* gp, FrameLink& leaf) noexcept {
+  if (attention.load(relaxed) == 0) return false;
+  M* mp = gp->m_;
+  if (mp->attend_.load(relaxed) == 0) return false;
+  gp->leaf_ = &leaf;
+  mp->yielded_ = gp;
+  mp->yield_local_ = false;
+  return true;
+}
+
+void yield_now(G* gp, FrameLink& leaf) noexcept {
+  M* mp = gp->m_;
+  gp->leaf_ = &leaf;
+  mp->yielded_ = gp;
+  mp->yield_local_ = true;
+}
+
+bool can_spin(G* gp, int iteration) noexcept {
+  static const int cpus = sys::usable_cpus();
+  if (iteration >= 4 || cpus <= 1) return false;
+  M* mp = gp->m_;
+  if (mp->sched_->procs() <= 1) return false;
+  Inside inside(mp);
+  return mp->p_ != nullptr && mp->p_->runq_.empty() && mp->sched_->busy_others();
+}
+
+// ---- timers and I/O
+
+void Sched::add_timer(Timer* timer, std::int64_t when) {
+  M* mp = tls_m;
+  if (mp != nullptr && mp->sched_ == this) {
+    Inside inside(mp);
+    if (mp->p_ != nullptr) {
+      mp->p_->timers_.add(timer, when);
+      return;
+    }
+  }
+  // Without a P: any heap will do. Its M may sleep until a later deadline.
+  P* pp = ps_[0].get();
+  if (pp->timers_.add(timer, when)) kick(pp);
+}
+
+bool Sched::submit_io(M* mp, IoOp* op) noexcept {
+  Inside inside(mp);
+  P* pp = mp->p_;
+  if (pp == nullptr) return false;
+  pp->io_waiting_.fetch_add(1, relaxed);  // before the op can complete: hopeless() must not see it missing
+  pp->poller_->submit(op);
+  return true;
+}
+
+// An M without a P has no ring: the g is queued, and submits when it runs with a P again.
+static bool submit_step(G* gp) noexcept {
+  IoOp* op = gp->submitting_;
+  gp->waiter_ = nullptr;
+  repark_begin(gp);
+  gp->sched_->submit_io(gp->m_, op);
+  return false;
+}
+
+void io_park(G* gp, FrameLink& leaf, IoOp* op) noexcept {
+  M* mp = gp->m_;
+  op->g_ = gp;
+  park_begin(gp, leaf, WaitReason::io_wait, nullptr);
+  if (mp->sched_->submit_io(mp, op)) return;
+  park_abort(gp);
+  gp->submitting_ = op;
+  gp->step_ = &submit_step;
+  mp->yielded_ = gp;
+  mp->yield_local_ = false;
+}
+
+void io_cancel(IoOp* op) noexcept { op->g_->sched_->cancel_io(op); }
+
+void timer_add(G* gp, Timer* timer, std::int64_t when_ns) { gp->sched_->add_timer(timer, when_ns); }
+
+void Sched::cancel_io(IoOp* op) noexcept {
+  Poller* poller = op->poller_;
+  poller->cancel(op);
+  const int made = ps_made_.load(acquire);  // [P-MADE]
+  for (int i = 0; i < made; ++i) {
+    P* pp = ps_[i].get();
+    if (pp->poller_.get() != poller) continue;
+    if (M* mp = pp->m_.load(acquire)) mp->bell_.ring();  // [P-OWNER]
+  }
+}
+
+// ---- processors that come and go
+
+// gomaxprocs() made this P surplus: its gs and timers go to others; its ring stays until nothing is in flight there, since completion work
+// belongs to the threads that submitted.
+void Sched::retire(M* mp, P* pp) noexcept {
+  GList gs;
+  bool inherit = false;
+  while (G* gp = pp->runq_.pop(&inherit)) gs.push_back(gp);
+  if (!gs.empty()) {
+    push_global(gs);
+    wake_one();
+  }
+  if (mp->spinning_) {
+    mp->spinning_ = false;
+    idle_.stop_spinning();
+  }
+  if (pp->timers_.next_when() != never) {
+    P* heir = ps_[0].get();
+    try {
+      if (heir->timers_.take_all_from(pp->timers_)) kick(heir);
+    } catch (const std::bad_alloc&) {
+      pp->timers_.run_due(now_ns());  // no memory to move them: they fire from here
+    }
+  }
+  const std::int64_t when = pp->timers_.next_when();
+  if (pp->poller_->in_flight() != 0 || when != never) {
+    IoOp* completed = pp->poller_->poll(when == never ? -1 : std::max<std::int64_t>(when - now_ns(), 0), &mp->bell_);
+    while (completed != nullptr) {
+      G* gp = completed->g_;
+      completed = completed->next_;
+      pp->io_waiting_.fetch_sub(1, relaxed);
+      if (make_runnable(gp)) push_global(gp);
+      wake_one();
+    }
+    return;
+  }
+  LockGuard guard(lock_);
+  if (pp->id_ < procs_.load(relaxed)) return;
+  pp->retired_ = true;
+  pp->m_.store(nullptr, release);  // [P-OWNER]
+  mp->p_ = nullptr;
+}
+
+// The M that watches the idle pp looks at its timers and queues again.
+void Sched::kick(P* pp) noexcept {
+  if (!idle_.contains(pp->id_)) return;  // [TIMER-WAKE] it looks before it sleeps
+  if (M* watcher = pp->m_.load(acquire)) {  // [P-OWNER]
+    watcher->bell_.ring();
+  } else if (idle_.take(pp->id_)) {
+    idle_.add_spinner();
+    hand_over(pp, true);
+  }
+}
+
+int Sched::set_procs(int n) {
+  std::vector<int> fresh;
+  int before = 0;
+  {
+    LockGuard guard(lock_);
+    before = procs_.load(relaxed);
+    if (n < 1) return before;
+    n = std::min(n, procs_max);
+    for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
+    procs_.store(n, seq_cst);
+    for (int i = before; i < n; ++i) {
+      P* pp = ps_[i].get();
+      if (pp->retired_ || pp->m_.load(acquire) == nullptr) {  // [P-OWNER]
+        pp->retired_ = false;
+        fresh.push_back(i);
+      } else {
+        pp->m_.load(acquire)->bell_.ring();  // its M still empties the ring: it goes on as before
+      }
+    }
+    for (int i = n; i < before; ++i) {
+      P* pp = ps_[i].get();
+      if (idle_.take(i)) {  // asleep, or never started
+        if (M* watcher = pp->m_.load(acquire)) {
+          idle_.add_spinner();
+          watcher->bell_.ring();
+        } else {
+          pp->retired_ = true;
+        }
+      } else if (M* mp = pp->m_.load(acquire)) {
+        note_attention(mp, attend_preempt);
+      }
+    }
+  }
+  for (int i : fresh) idle_.put(i);
+  if (global_size_.load(seq_cst) != 0) wake_one();
+  return before;
+}
+
+// ---- looking
+
+std::int64_t Sched::goroutines() const noexcept {
+  std::int64_t n = off_p_spawned_.load(relaxed) - off_p_finished_.load(relaxed);
+  LockGuard guard(const_cast<Lock&>(lock_));
+  for (const auto& mp : ms_) n += static_cast<std::int64_t>(mp->spawned_.load(relaxed)) - static_cast<std::int64_t>(mp->finished_.load(relaxed));
+  return n;
+}
+
+std::vector<M*> Sched::ms() {
+  std::vector<M*> all;
+  LockGuard guard(lock_);
+  for (const auto& mp : ms_) all.push_back(mp.get());
+  return all;
+}
+
+// Sound because an idle P whose M sleeps can only be woken by what is counted here: if every count is zero between two looks that find all
+// Ps idle and no g switched in between, nothing was under way.
+bool Sched::hopeless() noexcept {
+  auto switches = [&] {
+    std::uint64_t sum = 0;
+    for (int i = 0; i < ps_made_.load(acquire); ++i) sum += ps_[i]->tick_.load(acquire);
+    return sum;
+  };
+  auto idle = [&] { return all_idle() && users_.load(seq_cst) == 0 && global_size_.load(seq_cst) == 0; };  // [WAKE] [USERS]
+  if (!idle()) return false;
+  const std::uint64_t before = switches();
+  if (hopes_.load(seq_cst) != 0) return false;
+  for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
+    P* pp = ps_[i].get();
+    if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return false;
+  }
+  for (M* mp : ms()) {
+    if (mp->sysc_.load(acquire) % 2 != 0) return false;
+  }
+  return idle() && switches() == before;
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,295 @@
+// src/sched/sched.hpp — M, P and the scheduler of one executor: their fields, each with its guard, and the verbs of this room.
+// Go: runtime/runtime2.go (m, p, schedt).  Room: sched (floor 2).
+//
+// G is in gmp/detail/sched/g.hpp.  What upper floors may call is in gmp/detail/park.hpp and, for those who start and stop executors, spawn
+// gs and submit I/O, below.  The algorithm is in sched.cpp; sysmon, blocking, stop, gtable have a file each.
+#pragma once
+
+#include <pthread.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmp/detail/base/random.hpp"
+#include "gmp/detail/netpoll/op.hpp"
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/sched/g.hpp"
+#include "gmp/detail/sched/options.hpp"
+#include "gmp/detail/sys/lock.hpp"
+#include "gmp/detail/timer/heap.hpp"
+#include "netpoll/poller.hpp"
+#include "sched/bell.hpp"
+#include "sched/claim.hpp"
+#include "sched/frames.hpp"
+#include "sched/idle.hpp"
+#include "sched/run_queue.hpp"
+
+namespace gmp::detail {
+
+/// A list of gs through schedlink_, first in, first out.
+class GList {
+ public:
+  bool empty() const noexcept { return head_ == nullptr; }
+  int size() const noexcept { return size_; }
+  void push_back(G* gp) noexcept {
+    gp->schedlink_ = nullptr;
+    (tail_ != nullptr ? tail_->schedlink_ : head_) = gp;
+    tail_ = gp;
+    ++size_;
+  }
+  void push_front(G* gp) noexcept {
+    gp->schedlink_ = head_;
+    head_ = gp;
+    if (tail_ == nullptr) tail_ = gp;
+    ++size_;
+  }
+  G* pop_front() noexcept {
+    G* gp = head_;
+    if (gp == nullptr) return nullptr;
+    head_ = gp->schedlink_;
+    if (head_ == nullptr) tail_ = nullptr;
+    gp->schedlink_ = nullptr;
+    --size_;
+    return gp;
+  }
+  void append(GList& other) noexcept {
+    if (other.head_ == nullptr) return;
+    (tail_ != nullptr ? tail_->schedlink_ : head_) = other.head_;
+    tail_ = other.tail_;
+    size_ += other.size_;
+    other = GList{};
+  }
+
+ private:
+  G* head_ = nullptr;
+  G* tail_ = nullptr;
+  int size_ = 0;
+};
+
+/// What few gs need (G::extra_).
+struct GExtra {
+  std::string name_;
+  M* locked_m_ = nullptr;            // lock_os_thread: the only M that may run it
+  int lock_count_ = 0;
+  const void* unwinding_ = nullptr;  // the exception object whose way up `trail_` is
+  std::vector<std::source_location> trail_;
+};
+GExtra& extra_of(G* gp);
+
+/// Reasons for an M to look up from its g.
+///   bit      | set by                          | cleared by                      | may be missed
+///   preempt  | sysmon (slice used up), handoff | the M, when it switches gs      | yes: the next slice
+///   no_p     | who took its P                  | the M, when it has a P again    | no
+///   stopping | stop()                          | never                           | no
+enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4 };
+
+struct M : Immovable {
+  explicit M(Sched* sched, int id) : sched_(sched), id_(id) {}
+
+  Claim claim_;                           // with p_: see claim.hpp
+  P* p_ = nullptr;                        // this M, inside only
+  G* cur_ = nullptr;                      // the g it runs; this M only
+  Sched* const sched_;
+  std::coroutine_handle<> next_;          // the trampoline's slot: resumed by the loop
+  G* ended_ = nullptr;                    // set during resume(): its root frame has ended
+  G* yielded_ = nullptr;                  // set during resume(): suspended but runnable
+  bool yield_local_ = false;              // to the tail of the local ring, else to the global queue
+  bool spinning_ = false;                 // counted in IdleSet::spinners_; this M only
+  bool plain_thread_ = false;             // in blocking(f): f counts as a plain thread
+  std::exception_ptr thrown_;             // what left the root frame of ended_
+  Atomic<std::uint32_t> sysc_{0};         // odd: in blocking(f); this M writes, sysmon reads
+  Atomic<std::uint32_t> attend_{0};       // Attention bits; counted in `attention` while not 0
+  Atomic<G*> shown_{nullptr};             // = cur_, for dumps and stop's report
+  Bell bell_;
+  P* handed_p_ = nullptr;                 // under Sched::lock_, while it sleeps without a P
+  bool handed_spinning_ = false;          // under Sched::lock_: with a spinner's place
+  M* spare_next_ = nullptr;               // under Sched::lock_
+  G* locked_g_ = nullptr;                 // lock_os_thread: the only g that it may run; this M
+  G* turn_ = nullptr;                     // under Sched::lock_: locked_g_, runnable
+  bool waiting_p_ = false;                // under Sched::lock_: bound to a g, and asleep without a P
+  GList free_gs_;                         // dead Gs to be used again; this M only
+  std::uint64_t next_id_ = 0, end_id_ = 0;  // goroutine ids taken in a batch
+  Atomic<std::uint64_t> spawned_{0}, finished_{0};  // gs of its executor; this M writes
+  FrameCache frames_;                     // this thread only
+  Random random_{1};
+  int cpu_clock_ = 0;
+  const int id_;
+  pthread_t thread_{};
+};
+
+struct alignas(cache_line) P : Immovable {
+  explicit P(int id) : id_(id), random_(static_cast<std::uint64_t>(id) * 0x9e3779b97f4a7c15u + 1) {}
+
+  // the owner's, on every switch
+  RunQueue runq_;                       // owner pushes and pops, any M steals
+  Atomic<std::uint32_t> tick_{0};       // switches that began a slice; owner writes, sysmon reads
+  std::uint32_t loops_ = 0;             // rounds of the loop
+  Atomic<M*> m_{nullptr};               // its owner, or the M that watches it while idle; null: never started. Owner or taker writes
+  std::unique_ptr<Poller> poller_;      // made by its first M
+  TimerHeap timers_;
+  Atomic<std::uint64_t> steals_{0}, parks_{0}, polls_{0};  // owner writes
+  Atomic<std::int64_t> io_waiting_{0};  // gs parked on operations of this P's poller
+  int spin_credit_ = 4;                 // spinning before sleeping has paid lately
+  std::uint32_t spin_skipped_ = 0;
+  const int id_;
+  Random random_;
+  RandomOrder victims_;
+
+  // sysmon's own view
+  std::uint32_t seen_tick_ = 0, seen_sysc_ = 0;
+  std::int64_t seen_since_ = 0, seen_cpu_ = 0;
+  M* seen_m_ = nullptr;
+  bool retired_ = false;  // under Sched::lock_: taken out of use by gomaxprocs, nothing in flight
+  bool warned_ = false;  // its preempt flag is set: next round it may lose its P
+};
+
+class Sysmon;
+
+class Sched : Immovable {
+ public:
+  explicit Sched(Options options, bool detect_deadlock = false);  // std::invalid_argument, std::system_error
+  ~Sched();                              // stop()
+
+  // ---- for the language floor
+  G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; refuses after stop: std::runtime_error
+  void start(G* gp) noexcept;                                        // queue it for the first time
+  void stop();
+  bool stopping() const noexcept { return state_.load(acquire) != running_state; }  // [STOP]
+  bool stopped() const noexcept { return state_.load(acquire) == stopped_state; }   // [STOP]
+  int procs() const noexcept { return procs_.load(relaxed); }
+  int set_procs(int n);
+
+  // ---- for park.hpp
+  void ready_on(M* mp, G* gp) noexcept;
+  void ready_remote(G* gp) noexcept;
+  void note_attention(M* mp, std::uint32_t bits) noexcept;
+  void entering_blocking(M* mp) noexcept;
+
+  /// A dump has let go of a g that was made ready meanwhile.
+  void queue_scanned(G* gp) noexcept;
+  /// A stretch in which the executor must not go: begun while one of its gs still waits.
+  void enter_user() noexcept { users_.fetch_add(1, seq_cst); }  // [USERS]
+  void leave_user() noexcept { users_.fetch_sub(1, release); }  // [USERS]
+
+  // ---- for timers and I/O
+  void add_timer(Timer* timer, std::int64_t when);
+  bool submit_io(M* mp, IoOp* op) noexcept;  // op->g_ is parked already; false: this M has no P, nothing was done
+  void cancel_io(IoOp* op) noexcept;
+
+  // ---- for everybody who looks
+  std::int64_t goroutines() const noexcept;
+  const Options& options() const noexcept { return options_; }
+  bool hopeless() noexcept;        // no g can ever run again
+  bool busy_others() const noexcept { return procs() > idle_.count() + idle_.spinners() + 1; }
+  bool all_idle() const noexcept { return idle_.count() >= procs() && off_p_.load(relaxed) <= 0; }
+  std::vector<M*> ms();
+  int threads() const noexcept { return threads_.load(relaxed); }
+  gmp::Poller poller_in_use() const noexcept { return poller_; }
+
+  void* owner_ = nullptr;  // the public face of it, for Executor::current()
+  // what keeps a program alive that has no runnable g: live Wakers, notify channels, foreign awaits
+  Atomic<std::int64_t> hopes_{0};
+
+ private:
+  friend class Sysmon;
+
+  enum State : std::uint32_t { running_state, stopping_state, stopped_state };
+
+  static void* m_thread(void* mp);
+  void m_main(M* mp) noexcept;
+  G* find_runnable(M* mp, bool& inherit) noexcept;
+  void execute(M* mp, G* gp, bool inherit) noexcept;
+  void after_resume(M* mp, G* gp) noexcept;
+  void finish(M* mp, G* gp) noexcept;
+  void park_m(M* mp) noexcept;
+  void park_without_p(M* mp) noexcept;
+  bool spin_before_sleep(M* mp, P* pp) noexcept;
+  bool work_anywhere(P* pp) noexcept;
+  G* steal(M* mp, P* pp) noexcept;
+  int inject(P* pp, IoOp* completed) noexcept;
+  void push_next(P* pp, G* gp) noexcept;
+  void push_tail(P* pp, G* gp) noexcept;
+  void push_global(G* gp) noexcept;
+  void push_global(GList& batch) noexcept;
+  G* pop_global(P* pp, int max) noexcept;
+  void wake_one() noexcept;
+  void hand_over(P* pp, bool spinning) noexcept;
+  void start_m(P* pp, bool spinning) noexcept;
+  void acquire_p(M* mp, P* pp) noexcept;
+  void quiesce(M* mp) noexcept;
+  void run_locked(M* mp, G* gp) noexcept;
+  void retire(M* mp, P* pp) noexcept;
+  void kick(P* pp) noexcept;
+  void make_poller(P* pp) noexcept;
+  void make_p(int id);
+  void teardown();
+
+  const Options options_;
+  const bool detect_deadlock_;            // the free run() only
+  gmp::Poller poller_ = gmp::Poller::automatic;  // resolved at construction
+  unsigned ring_entries_ = 0;
+  Atomic<std::uint32_t> state_{running_state};
+  Atomic<int> procs_{1};
+  std::unique_ptr<std::unique_ptr<P>[]> ps_;  // procs_max slots, filled from the front; never shrinks
+  Atomic<int> ps_made_{0};
+
+  alignas(cache_line) IdleSet idle_;
+
+  alignas(cache_line) Lock lock_;        // global queue, Ms, spares
+  GList global_;                          // under lock_
+  Atomic<int> global_size_{0};            // under lock_ for writing
+  std::vector<std::unique_ptr<M>> ms_;    // under lock_
+  M* spares_ = nullptr;                   // under lock_: Ms that sleep without a P
+  Atomic<int> threads_{0};
+  Atomic<int> off_p_{0};                  // Ms that run a g without a P
+  Atomic<std::int64_t> off_p_spawned_{0}, off_p_finished_{0};
+  Atomic<std::int64_t> users_{0};         // foreign threads inside ready_remote
+  Atomic<std::uint32_t> quiesced_{0};     // Ms that have stopped; futex
+  Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
+  Lock stop_lock_;                        // one stop() at a time
+  Sysmon* sysmon_ = nullptr;              // set under lock_ with the first M, before any M runs
+};
+
+/// The calling thread's M, or null. Never inlined.
+GMPCORO_NOINLINE M* this_m() noexcept;
+
+/// A stretch of code inside the runtime: mp's P, if it still has one, is its own until the end of the scope. Nests.
+struct Inside : Immovable {
+  explicit Inside(M* mp) noexcept;
+  ~Inside() {
+    if (!was_inside_) mp_->claim_.exit();
+  }
+  M* mp_;
+  bool was_inside_;
+};
+
+/// The root frame of gp has ended with that exception (or none); its M's loop does the rest.
+void g_ended(G* gp, std::exception_ptr&& thrown) noexcept;
+
+// ---- gtable.cpp: all Gs of the process
+G* g_from_slab();                       // throws std::bad_alloc
+void gs_to_global(GList& dead) noexcept;
+bool gs_from_global(GList& into, int count) noexcept;
+std::uint64_t take_ids(std::uint64_t count) noexcept;
+/// Every G that ever was, in slabs: fn(G*). Gs may change under the caller's eyes.
+void for_each_g(void (*fn)(G*, void*), void* context);
+std::vector<G*> gs_of(const Sched* sched);  // those not dead at some instant
+
+// ---- upcalls: the scheduler knows nothing of texts, frames' types and channels; the room debug defines these
+void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept;  // may return if Options::on_panic does
+void report_late_panic(std::uint64_t id, std::source_location created_at, std::exception_ptr thrown) noexcept;  // its handle was dropped later
+void report_deadlock(Sched* sched) noexcept;                                 // does not return
+void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept;
+std::string describe(G* gp);
+/// And the room wait this one: takes w off its queue (Waiter W4).
+bool withdraw(Waiter* w) noexcept;
+
+/// `fatal error: gmp used after fork` in a forked child.
+void require_no_fork() noexcept;
+
+}  // namespace gmp::detail

@@ -1,0 +1,228 @@
+// src/sched/stop.cpp — how an executor begins and ends.
+// Go: runtime/proc.go (schedinit); it has no end there.  Room: sched (floor 2).
+//
+// stop():
+//   1  no new gs (new_g refuses), no new Ms.
+//   2  every M leaves its loop at its g's next suspension, says so (quiesced_), and waits; none exits yet, since completions of what it
+//      submitted are its own work.  A blocking call or a hog is waited for; after 1 s a line names it.
+//   3  all I/O is cancelled and drained.
+//   4  the Ms exit and are joined; sysmon, too.
+//   5  every waiter of this executor's gs is taken off whatever it is queued on, while every frame still exists: a g may be parked on a Cond in
+//      the frame of another, older or newer one.
+//   6  the chains of frames are destroyed: newest g first, leaf frame first, iteratively.
+//   ST1  nobody but the stopper touches a P from the end of step 2 on.
+//   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive: step 5 waits until the g has left `waiting`
+//        and users_ is zero.                                                                                                            [USERS]
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include "gmp/detail/sys/futex.hpp"
+#include "sched/sched.hpp"
+#include "sched/sysmon.hpp"
+#include "sched/teardown.hpp"
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr std::int64_t slow_stop_ns = 1'000'000'000;
+
+void forked() noexcept;
+bool was_forked = false;
+void forked() noexcept { was_forked = true; }
+
+// Once a process, before any M runs.
+void first_start() {
+  static const bool done = [] {
+    sys::at_fork_child(&forked);
+    Claim::use_exchange(!sys::membarrier_register());
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+int procs_from_environment() {
+  const char* text = sys::environment("GMPMAXPROCS");
+  if (text == nullptr || *text == '\0') return 0;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != '\0' || n < 1 || n > procs_max) {
+    sys::write_stderr("gmp: GMPMAXPROCS must be 1..1024, got \"" + std::string(text) + "\": ignored\n");
+    return 0;
+  }
+  return static_cast<int>(n);
+}
+
+gmp::Poller poller_choice(gmp::Poller wanted) {
+  if (const char* text = sys::environment("GMPPOLLER"); text != nullptr && *text != '\0') {
+    if (std::strcmp(text, "uring") == 0)
+      wanted = gmp::Poller::uring;
+    else if (std::strcmp(text, "epoll") == 0)
+      wanted = gmp::Poller::epoll;
+    else if (std::strcmp(text, "automatic") != 0)
+      sys::write_stderr("gmp: GMPPOLLER must be automatic, uring or epoll, got \"" + std::string(text) + "\": ignored\n");
+    else
+      wanted = gmp::Poller::automatic;
+  }
+  if (wanted == gmp::Poller::epoll) return wanted;
+  const std::string& refused = uring_refused();
+  if (refused.empty()) return gmp::Poller::uring;
+  if (wanted == gmp::Poller::uring) throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), refused);
+  static const bool said = (sys::write_stderr("gmp: using epoll: " + refused + "\n"), true);
+  static_cast<void>(said);
+  return gmp::Poller::epoll;
+}
+
+unsigned ring_entries() {
+  constexpr unsigned otherwise = 256;
+  const char* text = sys::environment("GMPRINGENTRIES");
+  if (text == nullptr || *text == '\0') return otherwise;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != '\0' || n < 2 || n > 32768) {
+    sys::write_stderr("gmp: GMPRINGENTRIES must be 2..32768, got \"" + std::string(text) + "\": ignored\n");
+    return otherwise;
+  }
+  unsigned entries = 2;
+  while (entries < static_cast<unsigned long>(n)) entries *= 2;
+  return entries;
+}
+
+}  // namespace
+
+Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options)), detect_deadlock_(detect_deadlock) {
+  if (options_.procs < 0 || options_.procs > procs_max)
+    throw std::invalid_argument("procs must be 1..1024, got " + std::to_string(options_.procs));
+  if (options_.max_threads < 1) throw std::invalid_argument("max_threads must be at least 1, got " + std::to_string(options_.max_threads));
+  first_start();
+  int procs = options_.procs;
+  if (procs == 0) procs = procs_from_environment();
+  if (procs == 0) procs = std::min(sys::usable_cpus(), procs_max);
+  poller_ = poller_choice(options_.poller);
+  ring_entries_ = ring_entries();
+  ps_ = std::make_unique<std::unique_ptr<P>[]>(procs_max);
+  for (int i = 0; i < procs; ++i) make_p(i);
+  procs_.store(procs, relaxed);
+  for (int i = 0; i < procs; ++i) idle_.put(i);
+}
+
+void Sched::make_p(int id) {
+  ps_[id] = std::make_unique<P>(id);
+  ps_made_.store(id + 1, release);  // [P-MADE]
+}
+
+Sched::~Sched() { stop(); }
+
+void require_no_fork() noexcept {
+  if (was_forked) fatal("gmp used after fork");
+}
+
+// An M at the end of its loop.
+void Sched::quiesce(M* mp) noexcept {
+  mp->shown_.store(nullptr, relaxed);
+  mp->cur_ = nullptr;
+  quiesced_.fetch_add(1, acq_rel);  // [QUIESCE]
+  futex_wake(&quiesced_, 1);
+  while (release_ms_.load(acquire) == 0) futex_wait(&release_ms_, 0);  // [RELEASE-MS]
+}
+
+void Sched::stop() {
+  M* self = this_m();
+  if (self != nullptr && self->sched_ == this) throw std::logic_error("stop() called from a goroutine of the same executor");
+  LockGuard one(stop_lock_);
+  if (stopped()) return;
+
+  std::vector<M*> all;
+  {
+    LockGuard guard(lock_);
+    state_.store(stopping_state, seq_cst);  // [STOP]
+    for (const auto& mp : ms_) all.push_back(mp.get());
+  }
+  for (M* mp : all) {
+    note_attention(mp, attend_stopping);
+    mp->bell_.ring();
+  }
+
+  const std::int64_t begin = now_ns();
+  bool named = false;
+  for (;;) {
+    const std::uint32_t quiet = quiesced_.load(acquire);  // [QUIESCE]
+    if (quiet == all.size()) break;
+    futex_wait(&quiesced_, quiet, 100'000'000);
+    if (!named && now_ns() - begin >= slow_stop_ns && quiesced_.load(acquire) != all.size()) {  // [QUIESCE]
+      named = true;
+      std::vector<G*> busy;
+      for (M* mp : all) {
+        if (G* gp = mp->shown_.load(relaxed)) busy.push_back(gp);
+      }
+      report_slow_stop(this, busy);
+    }
+  }
+  if (sysmon_ != nullptr) {
+    sysmon_->stop();
+    delete sysmon_;
+    sysmon_ = nullptr;
+  }
+  for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
+    if (ps_[i]->poller_) ps_[i]->poller_->drain();
+  }
+  release_ms_.store(1, release);  // [RELEASE-MS]
+  futex_wake(&release_ms_, 1 << 30);
+  for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
+
+  teardown();
+  state_.store(stopped_state, release);  // [STOP]
+}
+
+void Sched::teardown() {
+  std::vector<G*> gs = gs_of(this);
+  std::sort(gs.begin(), gs.end(), [](G* a, G* b) { return a->id_ > b->id_; });
+  Teardown scope(this);
+  // A g in a foreign await cannot be destroyed: somebody holds its bridge.
+  const std::int64_t grace_ends = deadline_after(now_ns(), options_.stop_grace);
+  const auto is_foreign = [](G* gp) {
+    return gp->status_.load(acquire) == static_cast<std::uint32_t>(Status::waiting) && gp->reason_ == WaitReason::foreign;  // [G-STATUS]
+  };
+  while (now_ns() < grace_ends && std::any_of(gs.begin(), gs.end(), is_foreign)) sys::sleep_ns(1'000'000);
+
+  for (G* gp : gs) {  // step 5
+    const auto waiting = [&] { return gp->status_.load(acquire) == static_cast<std::uint32_t>(Status::waiting); };  // [G-STATUS]
+    if (!waiting() || gp->waiter_ == nullptr) continue;
+    if (gp->reason_ == WaitReason::foreign) continue;
+    if (withdraw(gp->waiter_)) continue;
+    while (waiting()) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
+  }
+  while (users_.load(acquire) != 0) sys::yield_thread();  // [USERS]
+  for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
+    while (ps_[i]->timers_.take_first() != nullptr) {
+    }
+  }
+
+  for (G* gp : gs) {  // joiners first: what they are told by may lie in a frame
+    if (gp->end_ == nullptr || is_foreign(gp)) continue;
+    std::exception_ptr stopped = std::make_exception_ptr(std::runtime_error("executor stopped"));
+    gp->end_->ended(gp->end_, gp, &stopped);
+  }
+  for (G* gp : gs) {  // step 6
+    if (is_foreign(gp)) {
+      sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n");
+      gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
+      continue;
+    }
+    scope.destroy_chain(gp);
+    delete gp->extra_;
+    gp->extra_ = nullptr;
+    off_p_finished_.fetch_add(1, relaxed);
+    gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
+    GList one;
+    one.push_back(gp);
+    gs_to_global(one);
+  }
+  global_ = GList{};
+  global_size_.store(0, relaxed);
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,186 @@
+// src/sched/sysmon.cpp — sysmon: ends time slices, takes the P from an M that blocks or computes, and notices a deadlock.
+// Go: runtime/proc.go (sysmon, retake, checkdead).  Room: sched (floor 2).
+//
+// It runs without a P.  Rounds come every 20 us while an M is inside blocking(f), else at growing distances, 5 ms at most while some P runs,
+// 10 ms when all are idle; after a second without work it sleeps until a P is taken off the idle list.
+//
+// What a P may lose its M for:
+//   - blocking(f) of one and the same call for 20 us, if the P has something to do; for 10 ms, if not (work may come from outside, and the
+//     ring needs an M that sleeps in it).
+//   - a g that computes: after a slice of 10 ms the M is asked to give way at its next co_await; the round after, if it is still the same
+//     slice, and the thread used its CPU for 10 ms (or 20 ms went by: it may block in the kernel without saying so), and the P has something
+//     to do, the P is taken.  A g that suspends now and then is never robbed: the flag, a round earlier, has made it give way.
+// One membarrier serves all claims of a round (claim.hpp).
+#include "sched/sysmon.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "gmp/detail/sys/futex.hpp"
+#include "sched/sched.hpp"
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+constinit Atomic<int> library_threads{0};
+
+namespace {
+
+constinit Atomic<std::int64_t> coarse_now{0};
+
+constexpr std::int64_t us = 1'000;
+constexpr std::int64_t ms = 1'000'000;
+constexpr std::int64_t slice_ns = 10 * ms;
+constexpr std::int64_t wall_limit_ns = 20 * ms;
+constexpr std::int64_t blocked_ns = 20 * us;
+constexpr std::int64_t blocked_idle_ns = 10 * ms;
+constexpr std::int64_t nap_min_ns = 20 * us;
+constexpr std::int64_t nap_running_max_ns = 5 * ms;
+constexpr std::int64_t nap_idle_ns = 10 * ms;
+constexpr std::int64_t deep_after_ns = 1'000 * ms;
+constexpr std::int64_t long_nap_ns = 500 * us;  // from here on blocking(f) wakes sysmon
+
+}  // namespace
+
+std::int64_t now_ns() noexcept { return sys::monotonic_ns(); }
+std::int64_t coarse_now_ns() noexcept { return coarse_now.load(relaxed); }  // any recent value
+void coarse_clock_tick(std::int64_t now) noexcept { coarse_now.store(now, relaxed); }
+
+Sysmon* Sysmon::start(Sched& sched) {
+  auto* self = new Sysmon(sched);
+  coarse_clock_tick(now_ns());
+  if (::pthread_create(&self->thread_, nullptr, &Sysmon::thread, self) != 0) fatal("gmp: failed to create a new OS thread for sysmon");
+  return self;
+}
+
+void* Sysmon::thread(void* self) {
+  library_threads.fetch_add(1, relaxed);
+  static_cast<Sysmon*>(self)->run();
+  library_threads.fetch_sub(1, relaxed);
+  return nullptr;
+}
+
+void Sysmon::stop() noexcept {
+  stopping_.store(true, release);  // [SYSMON-STOP]
+  wake();
+  ::pthread_join(thread_, nullptr);
+}
+
+void Sysmon::wake() noexcept {
+  if (depth_.exchange(shallow, acq_rel) != shallow) futex_wake(&depth_, 1);  // [SYSMON-NAP]
+}
+
+void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
+  depth_.store(depth, seq_cst);  // [SYSMON-NAP]
+  if (depth == deep && !sched_.all_idle()) duration_ns = nap_min_ns;  // somebody came off the idle list before he could see us
+  if (depth == shallow) {
+    sys::sleep_ns(duration_ns);
+  } else {
+    if (!stopping_.load(acquire)) futex_wait(&depth_, depth, duration_ns);  // [SYSMON-STOP]
+    depth_.store(shallow, relaxed);
+  }
+}
+
+void Sysmon::run() noexcept {
+  sys::set_thread_name(sched_.options().name + "/sysmon");
+  std::int64_t delay = nap_min_ns;
+  std::int64_t idle_since = 0;
+  while (!stopping_.load(acquire)) {  // [SYSMON-STOP]
+    const std::int64_t now = now_ns();
+    coarse_clock_tick(now);
+    if (sched_.all_idle()) {
+      if (idle_since == 0) idle_since = now;
+      if (sched_.detect_deadlock_ && sched_.hopeless() && !sched_.stopping() && sys::process_threads() == library_threads.load(relaxed) + 1 &&
+          sched_.hopeless())
+        report_deadlock(&sched_);
+      if (now - idle_since > deep_after_ns)
+        nap(-1, deep);
+      else
+        nap(nap_idle_ns, long_nap);
+      delay = nap_min_ns;
+      continue;
+    }
+    idle_since = 0;
+    if (round(now))
+      delay = nap_min_ns;
+    else
+      delay = std::min(delay * 2, nap_running_max_ns);
+    nap(delay, delay >= long_nap_ns ? long_nap : shallow);
+  }
+}
+
+bool Sysmon::has_work(P* pp, std::int64_t now) const noexcept {
+  return !pp->runq_.empty() || sched_.global_size_.load(relaxed) != 0 || pp->timers_.next_when() <= now ||
+         (pp->poller_ != nullptr && pp->poller_->in_flight() != 0);
+}
+
+// True: an M is inside blocking(f), or was robbed: look again soon.
+bool Sysmon::round(std::int64_t now) noexcept {
+  struct Candidate {
+    P* pp;
+    M* mp;
+    std::uint32_t tick, sysc;
+  };
+  std::vector<Candidate> candidates;
+  bool lively = false;
+  const int made = sched_.ps_made_.load(acquire);  // [P-MADE]
+  for (int i = 0; i < made; ++i) {
+    P* pp = sched_.ps_[i].get();
+    M* mp = pp->m_.load(acquire);  // [P-OWNER]
+    if (mp == nullptr || sched_.idle_.contains(i)) {
+      pp->seen_m_ = nullptr;
+      continue;
+    }
+    const std::uint32_t tick = pp->tick_.load(relaxed);
+    const std::uint32_t sysc = mp->sysc_.load(acquire);  // [SYSC]
+    const bool in_blocking = sysc % 2 != 0;
+    if (in_blocking) lively = true;
+    if (pp->seen_m_ != mp || pp->seen_tick_ != tick || pp->seen_sysc_ != sysc) {
+      pp->seen_m_ = mp;
+      pp->seen_tick_ = tick;
+      pp->seen_sysc_ = sysc;
+      pp->seen_since_ = now;
+      pp->seen_cpu_ = -1;
+      pp->warned_ = false;
+      continue;
+    }
+    const std::int64_t elapsed = now - pp->seen_since_;
+    if (in_blocking) {
+      if (elapsed >= blocked_ns && (elapsed >= blocked_idle_ns || has_work(pp, now))) candidates.push_back({pp, mp, tick, sysc});
+      continue;
+    }
+    if (pp->seen_cpu_ < 0) pp->seen_cpu_ = sys::thread_cpu_ns(mp->cpu_clock_);
+    if (elapsed < slice_ns) continue;
+    if (!pp->warned_) {
+      pp->warned_ = true;
+      sched_.note_attention(mp, attend_preempt);
+      continue;
+    }
+    const bool computed = sys::thread_cpu_ns(mp->cpu_clock_) - pp->seen_cpu_ >= slice_ns;
+    if ((computed || elapsed >= wall_limit_ns) && has_work(pp, now)) candidates.push_back({pp, mp, tick, sysc});
+  }
+  if (candidates.empty()) return lively;
+
+  std::erase_if(candidates, [](const Candidate& c) { return c.mp->claim_.inside() || !c.mp->claim_.ask(); });
+  if (candidates.empty()) return lively;
+  sys::membarrier();  // H2: each M now sees the claim at its next enter, or its in_rt == 1 is seen here
+  for (const Candidate& c : candidates) {
+    const bool same = c.mp->claim_.outside() && c.pp->m_.load(acquire) == c.mp && c.pp->tick_.load(relaxed) == c.tick &&
+                      c.mp->sysc_.load(acquire) == c.sysc;  // [P-OWNER] [SYSC]
+    sched_.off_p_.fetch_add(1, relaxed);  // [OFF-P] before the M can come back and take it off
+    if (!same || !c.mp->claim_.take()) {
+      sched_.off_p_.fetch_sub(1, relaxed);
+      if (!same) c.mp->claim_.withdraw();
+      continue;
+    }
+    // The P is ours.  It goes to an M at once: its ring may have operations in flight, whose completions nobody else would see (PA4).
+    c.pp->m_.store(nullptr, release);  // [P-OWNER]
+    sched_.note_attention(c.mp, attend_no_p);
+    c.pp->seen_m_ = nullptr;
+    sched_.start_m(c.pp, false);
+    lively = true;
+  }
+  return lively;
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,57 @@
+// src/sched/sysmon.hpp — Sysmon: the thread that watches the Ms of one executor.
+// Go: runtime/proc.go (sysmon, retake).  Room: sched (floor 2).
+#pragma once
+
+#include <pthread.h>
+
+#include <cstdint>
+
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/base/config.hpp"
+
+namespace gmp::detail {
+
+class Sched;
+struct M;
+struct P;
+
+class Sysmon : Immovable {
+ public:
+  /// Under the scheduler's lock, before its first M runs.
+  static Sysmon* start(Sched& sched);
+  /// Joins the thread.
+  void stop() noexcept;
+
+  /// A P came off the idle list. Two loads and no more, unless sysmon is in its deep sleep.
+  void note_activity() noexcept {
+    if (depth_.load(relaxed) == deep) [[unlikely]] wake();  // a hint: deep sleep has a limit, too
+  }
+  /// A g enters blocking(f) and leaves work behind on its P.
+  bool napping() const noexcept { return depth_.load(relaxed) != shallow; }
+  void note_blocking() noexcept {
+    if (depth_.load(relaxed) != shallow) [[unlikely]] wake();
+  }
+
+ private:
+  enum Depth : std::uint32_t { shallow = 0, long_nap = 1, deep = 2 };
+  explicit Sysmon(Sched& sched) : sched_(sched) {}
+  static void* thread(void* self);
+  void run() noexcept;
+  void wake() noexcept;
+  bool round(std::int64_t now) noexcept;
+  bool has_work(P* pp, std::int64_t now) const noexcept;
+  void nap(std::int64_t duration_ns, Depth depth) noexcept;
+
+  Sched& sched_;
+  pthread_t thread_{};
+  Atomic<std::uint32_t> depth_{shallow};  // the futex word, too
+  Atomic<bool> stopping_{false};
+};
+
+/// Written by every sysmon, and by Ms that read the clock anyway.
+void coarse_clock_tick(std::int64_t now) noexcept;
+
+/// Threads of the process that are this library's: for the deadlock report.
+extern Atomic<int> library_threads;
+
+}  // namespace gmp::detail

@@ -1,0 +1,67 @@
+// src/sched/teardown.cpp — destroying chains of parked frames, and what destructors may do meanwhile.
+// Go: none.  Room: sched (floor 2).
+//
+// A parent's frame owns its child by the awaiter it is suspended in, whose destructor would destroy the child.  Leaf first, the child is gone
+// by then: the awaiter asks destroy_abandoned(), which knows the frame that went last.  The awaiter of the current suspension is the
+// first thing that the destruction of a frame destroys, so one word is enough, and frames carry nothing for it.
+#include "sched/teardown.hpp"
+
+#include <algorithm>
+#include <coroutine>
+
+#include "gmp/detail/base/assert.hpp"
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/sched/abandon.hpp"
+
+namespace gmp::detail {
+
+namespace {
+constinit thread_local Teardown* tls_teardown = nullptr;
+}
+
+GMPCORO_NOINLINE Teardown* Teardown::current() noexcept { return tls_teardown; }
+Teardown::Teardown(const Sched* sched) noexcept : sched_(sched), outer_(tls_teardown) { tls_teardown = this; }
+Teardown::~Teardown() { tls_teardown = outer_; }
+
+void Teardown::destroy_chain(G* gp) noexcept {
+  dead_child_ = nullptr;
+  for (FrameLink* link = gp->leaf_; link != nullptr;) {
+    FrameLink* up = link->parent_;
+    const std::coroutine_handle<> frame = link->handle();
+    frame.destroy();
+    dead_child_ = frame.address();
+    link = up;
+  }
+  dead_child_ = nullptr;
+}
+
+void destroy_abandoned(std::coroutine_handle<> child) noexcept {
+  Teardown* teardown = Teardown::current();
+  if (teardown != nullptr && teardown->dead_child_ == child.address()) {
+    teardown->dead_child_ = nullptr;
+    return;
+  }
+  child.destroy();
+}
+
+bool tearing_down() noexcept { return Teardown::current() != nullptr; }
+
+void note_phantom(const void* lock) noexcept {
+  if (Teardown* teardown = Teardown::current()) teardown->phantoms_.push_back(lock);
+}
+
+bool take_phantom(const void* lock) noexcept {
+  Teardown* teardown = Teardown::current();
+  if (teardown == nullptr) return false;
+  auto& all = teardown->phantoms_;
+  const auto found = std::find(all.begin(), all.end(), lock);
+  if (found == all.end()) return false;
+  all.erase(found);
+  return true;
+}
+
+void misuse(const char* text) noexcept {
+  if (!tearing_down()) fatal(text);
+}
+
+}  // namespace gmp::detail

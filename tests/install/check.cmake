@@ -1,0 +1,49 @@
+# tests/install/check.cmake — installs the built library into a folder of its own, builds a program against it, runs it.
+#
+# cmake -DSOURCE=… -DBUILD=… -DLIBDIR=… -DCXX=… -DGENERATOR=… -P check.cmake find_package|add_subdirectory|pkg_config|gnu_mp
+math(EXPR last "${CMAKE_ARGC} - 1")
+set(way "${CMAKE_ARGV${last}}")
+set(place ${BUILD}/tests/install/${way})
+set(prefix ${place}/prefix)
+file(REMOVE_RECURSE ${place})
+file(MAKE_DIRECTORY ${place})
+
+function(step)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\nended with ${status}:\n${output}")
+  endif()
+endfunction()
+
+function(expect_hello)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${prefix}/${LIBDIR} ${ARGN}
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE error TIMEOUT 20)
+  if(NOT status EQUAL 0 OR NOT output STREQUAL "42\n")
+    message(FATAL_ERROR "the program ended with ${status}, printed '${output}' instead of 42, and said: ${error}")
+  endif()
+endfunction()
+
+if(way STREQUAL "gnu_mp")
+  execute_process(COMMAND ${CXX} -x c++ -E -include gmp.h /dev/null RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+  if(NOT status EQUAL 0)
+    message("skipped: GNU MP is not installed (Debian: libgmp-dev)")  # ctest knows the word
+    return()
+  endif()
+endif()
+
+if(NOT way STREQUAL "add_subdirectory")
+  step(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+endif()
+
+if(way STREQUAL "pkg_config")
+  # As a reader of the README would type it.
+  step(${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig
+    sh -c "exec '${CXX}' -std=c++20 '${CMAKE_CURRENT_LIST_DIR}/hello.cpp' -o '${place}/hello' $(pkg-config --cflags --libs gmpcoro)")
+  expect_hello(${place}/hello)
+else()
+  step(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${place}/build -G ${GENERATOR} -DWAY=${way} -DGMPCORO_SOURCE=${SOURCE}
+    -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug)
+  step(${CMAKE_COMMAND} --build ${place}/build --parallel)
+  expect_hello(${place}/build/hello)
+endif()

@@ -1,0 +1,55 @@
+// tests/model/fiber.hpp — a stack of its own for each modelled thread, and the switch between them.
+// Go: none.  Room: tests/model.
+//
+// All modelled threads live on one thread of the system: the explorer decides who runs, and a switch costs some ten nanoseconds.
+// A fiber may be abandoned at any time (a failed run ends where it stands): start() then makes a new one on the same stack.
+#pragma once
+
+#include <cstddef>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+namespace gmp::model {
+
+class Fiber {
+ public:
+  using Entry = void (*)();
+
+  Fiber() = default;  // the thread's own stack, until make_stack()
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  /// Maps a stack with a guard page below it, once.
+  void make_stack();
+
+  /// The next switch to this fiber calls entry, the same for all fibers, which must never return.
+  void start(Entry entry);
+
+  /// Leaves `from`, whose code is running, and goes on where `to` was left.
+  static void switch_to(Fiber& from, Fiber& to);
+
+  /// Tells the sanitizers that a long jump has brought the thread back to this fiber.
+  void landed();
+
+  bool on_stack(const void* address) const noexcept {
+    return stack_ != nullptr && address >= stack_ - guard && address < stack_ + size;
+  }
+
+ private:
+  static constexpr std::size_t size = 256 * 1024;
+  static constexpr std::size_t guard = 4096;
+
+  char* stack_ = nullptr;  // null for the thread's own
+#if defined(__x86_64__)
+  void* sp_ = nullptr;
+#else
+  ucontext_t context_{};
+#endif
+  void* fake_stack_ = nullptr;      // ASan's
+  const void* bottom_ = nullptr;    // ASan's idea of the thread's own stack
+  std::size_t bottom_size_ = 0;
+  void* tsan_fiber_ = nullptr;
+};
+
+}  // namespace gmp::model
