@@ -70,9 +70,9 @@ bool operator==(const std::error_code& code, errc e) noexcept;
 
 /// What Result::value() throws: a std::system_error whose what() reads as Go's message, "dial tcp 127.0.0.1:1: connect: connection
 /// refused".
-class Error : public std::system_error {
+class OpError : public std::system_error {
  public:
-  Error(const std::error_code& code, std::string message);
+  OpError(const std::error_code& code, std::string message);
   const char* what() const noexcept override { return message_->c_str(); }
 
  private:
@@ -220,7 +220,7 @@ struct ResultValue<T, false> {
 /// went. Where there is no value, it is T{}; for a T without a default it is not there, and must not be used.
 ///
 ///   if (err) …                      a std::error_code
-///   r.value()                       the value, or throws gmp::Error (a std::system_error), or rethrows r.exception
+///   r.value()                       the value, or throws gmp::OpError (a std::system_error), or rethrows r.exception
 ///   r.message()                     the whole story, as Go's error prints
 ///   if (r) …                        no error
 template <class T>

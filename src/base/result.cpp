@@ -286,7 +286,7 @@ bool operator==(const std::error_code& code, errc e) noexcept {
   return code.category() == errc_category() && plain(static_cast<errc>(code.value())) == plain(e);
 }
 
-Error::Error(const std::error_code& code, std::string message)
+OpError::OpError(const std::error_code& code, std::string message)
     : std::system_error(code), message_(std::make_shared<const std::string>(std::move(message))) {}
 
 namespace detail {
@@ -307,7 +307,7 @@ std::string ResultBase::message() const {
 
 void ResultBase::throw_failure() const {
   if (exception) std::rethrow_exception(exception);
-  throw Error(err, message());
+  throw OpError(err, message());
 }
 
 }  // namespace detail

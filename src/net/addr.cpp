@@ -213,20 +213,21 @@ Addr Addr::unix_path(Kind kind, std::string_view path) noexcept {
 }
 
 Result<Addr> Addr::parse(std::string_view network, std::string_view text) {
-  const auto failed = [](const detail::Failure& why) {
-    return Result<Addr>(why.code, why.after.empty() ? detail::text_before(why.before) : detail::ErrorContextRef());
+  const auto failed = [](detail::Failure why) {
+    const std::error_code code = why.code;
+    return Result<Addr>(code, detail::failure_context(std::move(why)));
   };
   detail::Network meaning;
-  if (const auto why = detail::parse_network(network, meaning)) return failed(why);
+  if (auto why = detail::parse_network(network, meaning)) return failed(std::move(why));
   if (meaning.family == detail::Network::Family::path) {
     const Addr addr = unix_path(meaning.kind, text);
     if (!addr) return std::error_code(static_cast<int>(std::errc::invalid_argument), errno_category());
     return addr;
   }
   detail::HostPort parts;
-  if (const auto why = detail::parse_host_port(text, parts)) return failed(why);
+  if (auto why = detail::parse_host_port(text, parts)) return failed(std::move(why));
   std::uint16_t port = 0;
-  if (const auto why = detail::parse_port(meaning.kind, parts.port, port)) return failed(why);
+  if (auto why = detail::parse_port(meaning.kind, parts.port, port)) return failed(std::move(why));
   Addr addr;
   if (!detail::parse_ip(parts.host, meaning.kind, port, addr)) return failed(detail::address_failure(text, errc::invalid_ip));
   const bool wrong_family = (meaning.family == detail::Network::Family::ipv4_only && !addr.is_ipv4()) ||

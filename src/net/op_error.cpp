@@ -5,6 +5,16 @@
 namespace gmp::detail {
 namespace {
 
+class FailureContext final : public ErrorContext {
+ public:
+  explicit FailureContext(Failure why) noexcept : why_(std::move(why)) {}
+  // A code that was replaced since (a dial that was canceled) is not what the details are about.
+  std::string text(const std::error_code& err) const override { return err == why_.code ? why_.text() : err.message(); }
+
+ private:
+  Failure why_;
+};
+
 class OpContext final : public ErrorContext {
  public:
   OpContext(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why)
@@ -15,26 +25,30 @@ class OpContext final : public ErrorContext {
     if (!network_.empty()) out.append(" ").append(network_);
     if (source_) out.append(" ").append(source_.to_string());
     if (addr_) out.append(source_ ? "->" : " ").append(addr_.to_string());
-    // A code that was replaced since (a canceled dial) is not what the details are about.
-    return out.append(": ").append(err == why_.code ? why_.text() : err.message());
+    return out.append(": ").append(why_.text(err));
   }
 
  private:
   const char* op_;
   std::string network_;
   net::Addr source_, addr_;
-  Failure why_;
+  FailureContext why_;
 };
 
 }  // namespace
 
-Failure address_failure(std::string_view address, errc e) { return {e, std::string("address ").append(address).append(": ")}; }
+Failure address_failure(std::string_view address, errc e) {
+  if (address.empty()) return e;
+  return {e, std::string("address ").append(address).append(": ")};
+}
 
 Failure system_failure(std::string_view call, int error_number) {
   return {std::error_code(error_number, errno_category()), std::string(call).append(": ")};
 }
 
 Failure lookup_failure(std::string_view name, errc e) { return {e, std::string("lookup ").append(name).append(": ")}; }
+
+ErrorContextRef failure_context(Failure why) noexcept { return make_error_context<FailureContext>(std::move(why)); }
 
 ErrorContextRef op_context(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) noexcept {
   return make_error_context<OpContext>(op, network, source, addr, std::move(why));

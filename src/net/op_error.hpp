@@ -33,13 +33,15 @@ struct Failure {
   std::string before, after;
 };
 
-/// Go's AddrError: "address ADDR: …".
+/// Go's AddrError: "address ADDR: …"; nothing is said of an empty one.
 Failure address_failure(std::string_view address, errc e);
 /// A system call that failed: "bind: address already in use".      Go: os.NewSyscallError
 Failure system_failure(std::string_view call, int error_number);
 /// A name that could not be looked up: "lookup NAME: no such host".      Go: DNSError
 Failure lookup_failure(std::string_view name, errc e);
 
+/// The context of a Result that is about no operation: the failure alone.
+ErrorContextRef failure_context(Failure why) noexcept;
 /// The context of a Result. op: a literal. Ends that are none are left out.
 ErrorContextRef op_context(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) noexcept;
 

@@ -31,6 +31,4 @@ void wake_handoff(Waiter* w) noexcept {
     w->thread_->unpark();
 }
 
-bool withdraw(Waiter* w) noexcept { return w->withdraw_ != nullptr && w->withdraw_(w); }
-
 }  // namespace gmp::detail

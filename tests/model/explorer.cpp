@@ -41,10 +41,11 @@ Seed seed_from_environment() {
   return result;
 }
 
+/// $GMPCORO_TEST_SCALE. Never less than 1: a mutant that has not had its schedules survives.
 double test_scale() {
   const char* text = std::getenv("GMPCORO_TEST_SCALE");
   const double scale = text != nullptr ? std::strtod(text, nullptr) : 1;
-  return scale > 0 ? scale : 1;
+  return scale > 1 ? scale : 1;
 }
 
 /// A signal handler for faults of the modelled code, on a stack of its own, as a fiber may have run out of its.

@@ -59,7 +59,7 @@
 namespace gmp::model {
 
 struct Options {
-  std::uint64_t schedules = 20'000;  // times $GMPCORO_TEST_SCALE
+  std::uint64_t schedules = 20'000;  // times $GMPCORO_TEST_SCALE, if that is more than 1
   std::uint64_t seed = 1;            // unless $GMPSEED says otherwise
   unsigned max_steps = 20'000;       // of one run; more is taken for a livelock
   unsigned preemptions = 2;          // in the depth first part

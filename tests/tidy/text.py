@@ -24,7 +24,7 @@ class Source:
                 code.append(blank(token[0]))
                 comment.append(token[0])
             else:
-                code.append(re.sub(r"[^\n\"']", " ", token[0]) if not token[0].startswith("R") else blank(token[0]))
+                code.append(token[0][0] + blank(token[0][1:-1]) + token[0][-1])  # the quotes stay: there is something
                 comment.append(blank(token[0]))
             end = token.end()
         code.append(text[end:])

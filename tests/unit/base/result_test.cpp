@@ -268,7 +268,7 @@ TEST(Result, ValueThrowsASystemErrorThatReadsAsTheMessage) {
   } catch (const std::system_error& e) {
     EXPECT_EQ(e.code(), std::errc::connection_refused);
     EXPECT_STREQ(e.what(), "dial tcp 127.0.0.1:1: connect: connection refused");
-    EXPECT_NE(dynamic_cast<const Error*>(&e), nullptr);
+    EXPECT_NE(dynamic_cast<const OpError*>(&e), nullptr);
   }
 }
 
@@ -324,10 +324,10 @@ TEST(Result, HoldsAnExceptionAndRethrowsIt) {
 }
 
 TEST(Result, ASystemErrorThatWasCaughtKeepsItsCode) {
-  const auto r = Result<int>::from_exception(caught(Error(errc::timeout, "read tcp: i/o timeout")));
+  const auto r = Result<int>::from_exception(caught(OpError(errc::timeout, "read tcp: i/o timeout")));
   EXPECT_EQ(r.err, errc::timeout);
   EXPECT_EQ(r.message(), "read tcp: i/o timeout");
-  EXPECT_THROW((void)r.value(), Error);
+  EXPECT_THROW((void)r.value(), OpError);
 }
 
 TEST(Result, MayHoldErrorCodesAndExceptions) {
@@ -386,11 +386,11 @@ TEST(Result, UnpacksFromCoAwait) {
   EXPECT_EQ(alive.use_count(), 1);
 }
 
-TEST(Error, CopiesShareTheirText) {
-  const Error a(errc::eof, "a long text that would not fit into a short string");
-  const Error b = a;
+TEST(OpError, CopiesShareTheirText) {
+  const OpError a(errc::eof, "a long text that would not fit into a short string");
+  const OpError b = a;
   EXPECT_EQ(static_cast<const void*>(a.what()), b.what());
-  static_assert(std::is_nothrow_copy_constructible_v<Error>);
+  static_assert(std::is_nothrow_copy_constructible_v<OpError>);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ struct Waiter : Immovable {
 void wake(Waiter* w) noexcept;
 void wake_handoff(Waiter* w) noexcept;  // and gives way to it, see ready_handoff()
 
-/// W4 and W5. False also if w cannot be withdrawn at all.
+/// W4 and W5. True also if there is nothing to withdraw (withdraw_ is null).
 bool withdraw(Waiter* w) noexcept;
 
 /// True from the waiter's unlinking until wake() is through with it: its frame must stay.

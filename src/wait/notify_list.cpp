@@ -1,0 +1,36 @@
+// src/wait/notify_list.cpp — NotifyList: joining, notifying, leaving.
+// Go: runtime/sema.go (notifyListWait, notifyListNotifyOne, notifyListNotifyAll).  Room: wait (floor 3).
+#include "gmp/detail/wait/notify_list.hpp"
+
+namespace gmp::detail {
+
+void NotifyList::join(Waiter& w) noexcept {
+  LockGuard guard(lock_);
+  list_.push_back(&w);
+  size_.store(size_.load(relaxed) + 1, relaxed);  // N1: ordered by lock_, and by the caller's mutex
+}
+
+void NotifyList::notify_slow(bool all) noexcept {
+  WakeList woken;
+  {
+    LockGuard guard(lock_);
+    std::uint32_t left = size_.load(relaxed);  // N1
+    while (Waiter* w = list_.pop_front()) {
+      woken.push(w);
+      --left;
+      if (!all) break;
+    }
+    size_.store(left, relaxed);  // N1
+  }
+  woken.wake_all();
+}
+
+bool NotifyList::withdraw(Waiter& w) noexcept {
+  LockGuard guard(lock_);
+  if (!list_.linked(&w)) return false;
+  list_.erase(&w);
+  size_.store(size_.load(relaxed) - 1, relaxed);  // N1
+  return true;
+}
+
+}  // namespace gmp::detail
