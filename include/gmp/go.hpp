@@ -219,9 +219,9 @@ class BlockingOp<F, A...>::Awaiter : public OperationAwaiter<Awaiter> {
                                    std::conditional_t<std::is_reference_v<Result>, std::add_pointer_t<Result>, Result>>;
 
  public:
-  Awaiter(G* gp, BlockingOp&& op) : OperationAwaiter<Awaiter>(gp), call_(std::move(op.call_)) {}
+  Awaiter(G* gp, BlockingOp&& op) : OperationAwaiter<Awaiter>(gp), caller_(gp), call_(std::move(op.call_)) {}
   bool await_ready() {
-    G* gp = this->g_;
+    G* gp = caller_;
     blocking_begin(gp);
     try {
       if constexpr (std::is_void_v<Result>)
@@ -251,6 +251,7 @@ class BlockingOp<F, A...>::Awaiter : public OperationAwaiter<Awaiter> {
   decltype(auto) call() {
     return std::apply([](auto&&... all) -> decltype(auto) { return std::invoke(std::forward<decltype(all)>(all)...); }, std::move(call_));
   }
+  G* caller_;
   std::tuple<F, A...> call_;
   std::optional<Value> value_;
   std::exception_ptr thrown_;
@@ -304,10 +305,13 @@ struct LockThreadOp {
 };
 class LockThreadOp::Awaiter : public OperationAwaiter<Awaiter> {
  public:
-  Awaiter(G* gp, LockThreadOp&&) noexcept : OperationAwaiter(gp) {}
+  Awaiter(G* gp, LockThreadOp&&) noexcept : OperationAwaiter(gp), caller_(gp) {}
   bool await_ready();
   bool suspend(FrameLink&) noexcept { return false; }
   void await_resume() const noexcept {}
+
+ private:
+  G* caller_;
 };
 }  // namespace detail
 

@@ -29,12 +29,12 @@ Sched* sched_here() {
 void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) { sched->start(sched->new_g(&root, where, end)); }
 
 bool LockThreadOp::Awaiter::await_ready() {
-  M* mp = g_->m_;
-  GExtra& extra = extra_of(g_);
+  M* mp = caller_->m_;
+  GExtra& extra = extra_of(caller_);
   extra.locked_m_ = mp;
   ++extra.lock_count_;
-  mp->locked_g_ = g_;
-  g_->locked_ = true;
+  mp->locked_g_ = caller_;
+  caller_->locked_ = true;
   return true;
 }
 

@@ -13,8 +13,8 @@
 // Invariants:
 //   UR1  missing_ counts what still leads to the op: its own CQE, and its cancel, whether that is on a list here, sent, or to be collected.
 //        It ends at 0, so an address cannot be cancelled in its next life.
-//   UR2  a cancel that finds nothing (ENOENT) while its op's own CQE is not in is sent again, at the next poll and at latest after 1 ms: the
-//        op may be on its way from one wait to the next, where the kernel does not look for it.
+//   UR2  a cancel that finds nothing (ENOENT) while its op's own CQE is not in is sent again, once a ms: the op may be on its way from one
+//        wait to the next, where the kernel does not look for it.  A read under way to a disk is not found either, and just ends.
 //   UR3  completion work belongs to the thread that submitted, whoever waits.  A sleeper therefore arms a poll of its own bell by itself:
 //        one armed by another thread would wait for that thread, up to 4 ms if it computes.  At most one bell is armed here, the last
 //        sleeper's; else each ring of an M would wake the sleepers of all rings in which it ever slept.
@@ -35,6 +35,7 @@
 #include "gmp/detail/base/assert.hpp"
 #include "netpoll/poller.hpp"
 #include "sched/bell.hpp"
+#include "sys/os.hpp"
 
 #ifdef GMPCORO_TSAN
 extern "C" void __tsan_acquire(void*);
@@ -263,7 +264,10 @@ class UringPoller final : public Poller {
       if (wants_sleep && all_written && !something_ended() && !ring_.complete() && arm(bell)) {
         wants_sleep = false;
         if (!fall_asleep(bell)) continue;  // what is written goes out without sleeping
-        if (cancels_again_ != nullptr && (timeout_ns < 0 || timeout_ns > cancel_again_ns)) timeout_ns = cancel_again_ns;  // UR2
+        if (cancels_again_ != nullptr) {   // UR2
+          const std::int64_t rest = std::max<std::int64_t>(cancel_again_at_ - sys::monotonic_ns(), 0);
+          timeout_ns = timeout_ns < 0 ? rest : std::min(timeout_ns, rest);
+        }
         taken = ring_.enter(1, timeout_ns);
         wake_up(bell);
       } else if (ring_.unsent() != 0 || overflown() || completion_work()) {
@@ -339,7 +343,9 @@ class UringPoller final : public Poller {
       slot_ = slot_of(thread);
       submitter_.store(thread, relaxed);
     }
-    while (cancels_again_ != nullptr) push(cancels_, pop(cancels_again_));  // UR2
+    if (cancels_again_ != nullptr && sys::monotonic_ns() >= cancel_again_at_) {  // UR2
+      while (cancels_again_ != nullptr) push(cancels_, pop(cancels_again_));
+    }
   }
   IoOp* end_turn() noexcept {
     mine_.store(submitters_[slot_].in_flight_, relaxed);
@@ -470,7 +476,10 @@ class UringPoller final : public Poller {
   }
 
   void cancel_completed(IoOp* op, std::int32_t result) noexcept {
-    if (op->missing_ > 1 && result == -ENOENT) return push(cancels_again_, op);  // UR2
+    if (op->missing_ > 1 && result == -ENOENT) {  // UR2
+      if (cancels_again_ == nullptr) cancel_again_at_ = sys::monotonic_ns() + cancel_again_ns;
+      return push(cancels_again_, op);
+    }
     if (--op->missing_ == 0) end(op, op->result_);
   }
 
@@ -492,6 +501,7 @@ class UringPoller final : public Poller {
   std::uint32_t queue_size_ = 0;
   IoOp* cancels_ = nullptr;        // taken, no SQE yet; linked by cancel_next_
   IoOp* cancels_again_ = nullptr;  // UR2
+  std::int64_t cancel_again_at_ = 0;
   int armed_fd_ = -1;              // the bell that wakes who sleeps here; -1: none
   std::uint64_t armed_ = 0;        // number of its poll
   std::size_t slot_ = 0;           // of the owner

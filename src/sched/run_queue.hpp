@@ -10,7 +10,7 @@
 //   R1  slots [head_, tail_) hold items; nobody but the owner writes a slot, and only one outside of that range.
 //   R2  an item is taken by whoever moves head_ past it, or gets it out of run_next_; slots are copied BEFORE the CAS, for after it the owner
 //       may fill them again.  A copy of a slot that was filled again in the meantime is thrown away, as the CAS then fails.
-//   R3  items move from run_next_ to the ring, never back.  Who wants to know whether there is anything looks at run_next_ first.
+//   R3  items move from run_next_ to the ring, never back, and head_ and tail_ only grow.  On this rests empty().
 //   R4  a thief that slept between its load of head_ and its CAS until head_ came to the same number again would take what it never copied:
 //       that takes 2^32 gs run on this P meanwhile. With 16 bits it was seen in the wild.
 //
@@ -30,7 +30,6 @@
 #include <limits>
 #include <type_traits>
 
-#include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/base/config.hpp"
 
@@ -92,8 +91,8 @@ class BasicRunQueue : Immovable {
     Index head = head_.load(relaxed);
     while (head != tail_owned()) {
       T* item = slot(head).load(relaxed);
-      // Relaxed: the owner wrote the slot itself, and a thief's release lives on in this RMW for [RQ-free].
-      if (head_.compare_exchange_weak(head, static_cast<Index>(head + 1), relaxed, relaxed)) return item;
+      // [RQ-empty] who sees this taken also sees what was pushed before.  A thief's release for [RQ-free] lives on in this RMW.
+      if (head_.compare_exchange_weak(head, static_cast<Index>(head + 1), release, relaxed)) return item;
     }
     return nullptr;
   }
@@ -103,7 +102,7 @@ class BasicRunQueue : Immovable {
     Index head = head_.load(relaxed);
     if (length(head, tail_owned()) != Capacity) return 0;
     for (std::uint32_t i = 0; i < half; ++i) out[i] = slot(static_cast<Index>(head + i)).load(relaxed);
-    return head_.compare_exchange_strong(head, static_cast<Index>(head + half), relaxed, relaxed) ? half : 0;  // Relaxed: as in pop()
+    return head_.compare_exchange_strong(head, static_cast<Index>(head + half), release, relaxed) ? half : 0;  // [RQ-empty] as in pop()
   }
 
   // ---- anybody ----
@@ -143,13 +142,13 @@ class BasicRunQueue : Immovable {
     return (found > Capacity ? Capacity : found) + (run_next_.load(relaxed) != nullptr ? 1 : 0);
   }
 
-  /// Whether there is nothing to run. Says so only if all that was pushed before the caller's last seq_cst RMW is taken, or is on its way
-  /// from run_next to the ring by an owner that looks at the idle count later than the caller's RMW on it.
+  /// Whether there is nothing to run. Never true of a queue that held something all the while, whatever its owner did with it. Called after a
+  /// seq_cst RMW on the idle count, true only if nothing is left of what was pushed by those who looked at that count too early to see the RMW.
   bool empty() const noexcept {
-    // First run_next, then the ring, by R3.  [RQ-empty] pairs with pop().  [WAKE] pairs with push_next()
-    if (run_next_.load(seq_cst) != nullptr) return false;
-    const Index tail = tail_.load(seq_cst);  // [WAKE] pairs with push_tail(), steal_into()
-    return head_.load(relaxed) == tail;      // an old head says "not empty", and the caller looks closer
+    // Head first, tail last, by R3: if the ring holds something when run_next is seen empty, then tail is beyond any head loaded before.
+    const Index head = head_.load(acquire);                 // [RQ-empty] pairs with pop(), take_half()
+    if (run_next_.load(seq_cst) != nullptr) return false;  // [WAKE] pairs with push_next(); [RQ-empty] with pop()
+    return head == tail_.load(seq_cst);                    // [WAKE] pairs with push_tail(), steal_into()
   }
 
  private:

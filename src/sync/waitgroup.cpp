@@ -5,7 +5,8 @@
 // alone looks after them.  Nobody else changes the word then, or it is misuse, which is reported as far as it can be seen.
 // Invariants:
 //   WG1  who sleeps is counted, or the counter has been zero since and a permit is on its way to it.
-//   WG2  the add() that finds counter 0 and sleepers > 0 takes the word to 0, and owes each sleeper a permit. After its RMW it may touch the
+//   WG2  the add() that finds counter 0 and sleepers > 0 takes the word to 0, and owes each sleeper a permit. After its RMW it may touch
+//   the
 //        object: the sleepers keep it. With no sleepers it must not.
 //   WG3  a queued waiter may leave while the counter is not zero, by the RMW that takes it off the count. At zero the permit is coming.
 #include "gmp/sync/waitgroup.hpp"
@@ -82,7 +83,8 @@ void WaitGroup::add_slow(int n, std::uint64_t state) {
 }
 
 void WaitGroup::check_not_reused() const {
-  if (state_.load(detail::acquire) == 0) return;  // [WAITGROUP] also orders us after every done(): the permit orders us after the last one only
+  if (state_.load(detail::acquire) == 0)
+    return;  // [WAITGROUP] also orders us after every done(): the permit orders us after the last one only
   if (!detail::tearing_down()) throw std::logic_error("sync: WaitGroup is reused before previous Wait has returned");
 }
 

@@ -74,10 +74,13 @@ void TimerHeap::erase(std::uint32_t i) noexcept {
 /// Says what others may read without the lock. Called before the lock is given back by whoever changed the heap.
 void TimerHeap::publish() noexcept {
   const std::int64_t when = entries_.empty() ? never : entries_.front().when;
-  if (when != next_when_.load(relaxed)) {  // [TIMER-WAKE] written under lock_ only: this is our own last word
+  const std::int64_t was = next_when_.load(relaxed);  // [TIMER-WAKE] written under lock_ only: this is our own last word
+  if (when < was) {
     // seq_cst: the caller of add() now looks who sleeps. Were the two reordered, a thread could read the old value, fall asleep for long,
     // and we would not see it asleep.
     next_when_.store(when, seq_cst);  // [TIMER-WAKE]
+  } else if (when > was) {
+    next_when_.store(when, relaxed);  // [TIMER-WAKE] who reads the old value only wakes too early
   }
   size_.store(static_cast<std::uint32_t>(entries_.size()), relaxed);  // [TIMER-SIZE]
 }

@@ -20,7 +20,7 @@
 
 namespace gmp::model {
 
-#if defined(__x86_64__)
+#if GMPCORO_MODEL_ASM_SWITCH
 // Pushes what a callee must keep, changes the stacks, pops. The floating-point control words are the same on all fibers.
 extern "C" void gmpcoro_model_switch(void** save_sp, void* load_sp);
 asm(R"(
@@ -87,7 +87,7 @@ void Fiber::start(Entry entry) {
   if (tsan_fiber_ != nullptr) __tsan_destroy_fiber(tsan_fiber_);
   tsan_fiber_ = __tsan_create_fiber(0);
 #endif
-#if defined(__x86_64__)
+#if GMPCORO_MODEL_ASM_SWITCH
   auto* top = reinterpret_cast<void**>(stack_ + size);
   *--top = nullptr;  // where unwinders stop, and what aligns the frame of arrive_first
   *--top = reinterpret_cast<void*>(&arrive_first);
@@ -121,7 +121,7 @@ void Fiber::switch_to(Fiber& from, Fiber& to) {
   if (from.tsan_fiber_ == nullptr) from.tsan_fiber_ = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(to.tsan_fiber_, 0);
 #endif
-#if defined(__x86_64__)
+#if GMPCORO_MODEL_ASM_SWITCH
   gmpcoro_model_switch(&from.sp_, to.sp_);
 #else
   swapcontext(&from.context_, &to.context_);

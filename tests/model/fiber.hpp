@@ -6,8 +6,12 @@
 #pragma once
 
 #include <cstddef>
-#if !defined(__x86_64__)
-#include <ucontext.h>
+
+#if defined(__x86_64__) && !defined(GMPCORO_MODEL_UCONTEXT)
+#define GMPCORO_MODEL_ASM_SWITCH 1
+#else
+#define GMPCORO_MODEL_ASM_SWITCH 0
+#include <ucontext.h>  // two system calls a switch
 #endif
 
 namespace gmp::model {
@@ -41,7 +45,7 @@ class Fiber {
   static constexpr std::size_t guard = 4096;
 
   char* stack_ = nullptr;  // null for the thread's own
-#if defined(__x86_64__)
+#if GMPCORO_MODEL_ASM_SWITCH
   void* sp_ = nullptr;
 #else
   ucontext_t context_{};

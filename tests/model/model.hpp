@@ -11,7 +11,10 @@
 //       run.join();                                               // before the locals die; then the last checks
 //       model::check(queue.empty(), "something was lost");
 //     }
-//     TEST(QueueModel, EveryItemComesOnce) { EXPECT_EQ("", model::explore({.schedules = 20'000}, body).failure); }
+//     TEST(QueueModel, EveryItemComesOnce) {
+//       const auto result = model::explore({.schedules = 20'000}, body);
+//       EXPECT_TRUE(result.failure.empty()) << result.failure;
+//     }
 //
 // explore() runs it many times on one real thread, each run another interleaving, with another choice of what weak memory allows.  Every
 // Atomic access, Lock step and pause is a point where another thread may go on.  A failure names what, where, thread, step, strategy, the
@@ -46,6 +49,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <ostream>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -165,6 +169,9 @@ struct Model {
   Options options;
   std::function<void(Run&)> body;
 };
+
+/// For gtest's messages.
+inline std::ostream& operator<<(std::ostream& out, const Model& model) { return out << model.name; }
 
 struct Mutant {
   std::string file, text;  // text: the source line

@@ -9,12 +9,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
 #include "gmp/detail/task/callable.hpp"
 #include "gmp/detail/task/operation.hpp"
 #include "gmp/detail/task/promise.hpp"
+#include "gmp/detail/task/spawn.hpp"
 #include "gmp/detail/wait/sema.hpp"
 #include "gmp/task.hpp"
 
@@ -49,7 +51,8 @@ class OnceState : Immovable {
  public:
   constexpr OnceState() noexcept = default;
   ~OnceState() {
-    if (state_.load(relaxed) >= one_waiter) [[unlikely]] destroyed_in_use();  // no partner: who destroys it is alone with it
+    if (state_.load(relaxed) >= one_waiter) [[unlikely]]
+      destroyed_in_use();  // no partner: who destroys it is alone with it
   }
 
   bool done() const noexcept { return state_.load(acquire) == finished; }  // [ONCE]
@@ -95,35 +98,21 @@ class OnceRunner {
   OnceState* once_ = nullptr;
 };
 
-template <class T>
-concept AnyTask = is_task<std::remove_cvref_t<T>>;
-
-/// What f's Task needs while the runner awaits it. Two ways to sleep in one awaiter: on f, in its own frame, or on the one who runs it.
-template <class T>
-class OnceChild {
- public:
-  bool empty() const noexcept { return !awaiter_; }
-  void start(Task<T>&& task) { awaiter_.emplace(TaskAccess::release(task)); }
-  template <class Promise>
-  std::coroutine_handle<> suspend(std::coroutine_handle<Promise> parent) {
-    return awaiter_->await_suspend(parent);
-  }
-  T result() { return awaiter_->await_resume(); }
-
- private:
-  std::optional<TaskAwaiter<T>> awaiter_;
-};
+template <class F>
+concept ReturnsTask = is_task<std::remove_cvref_t<std::invoke_result_t<F>>>;
 
 template <class F>
 class OnceCallAwaiter;
+template <class F>
+class OnceCallCoroutineAwaiter;
 
 /// `once.call(f)`, until it is awaited. F: f as it was passed; an lvalue is used in place.
 template <class F>
 class [[nodiscard("co_await it: f has not been called")]] OnceCall {
  public:
-  using Awaiter = OnceCallAwaiter<F>;
+  using Awaiter = std::conditional_t<ReturnsTask<F>, OnceCallCoroutineAwaiter<F>, OnceCallAwaiter<F>>;
   using operation_tag = void;
-  OnceCall(OnceState& once, F&& f) : once_(&once), f_(std::forward<F>(f)) {}
+  OnceCall(OnceState & once, F && f) : once_(&once), f_(std::forward<F>(f)) {}
 
  private:
   friend Awaiter;
@@ -131,64 +120,262 @@ class [[nodiscard("co_await it: f has not been called")]] OnceCall {
   F f_;
 };
 
+/// f is a plain function: who comes first calls it here.
 template <class F>
 class OnceCallAwaiter : public OperationAwaiter<OnceCallAwaiter<F>> {
   using Base = OperationAwaiter<OnceCallAwaiter<F>>;
-  using Returned = std::invoke_result_t<F>;
-  static constexpr bool coroutine = AnyTask<Returned>;
 
  public:
   OnceCallAwaiter(G* gp, OnceCall<F>&& op) : Base(gp), once_(*op.once_), f_(std::forward<F>(op.f_)) {}
-
   bool await_ready() {
     if (once_.done()) return Base::undisturbed();
-    if (!runner_.begin(once_)) return false;
-    // f may throw here: the runner finishes, and the caller of call() has the exception.
-    if constexpr (coroutine) {
-      child_.start(std::invoke(std::forward<F>(f_)));
-      return false;
-    } else {
-      std::invoke(std::forward<F>(f_));
-      runner_.finish();
-      return true;
-    }
+    OnceRunner runner;
+    if (!runner.begin(once_)) return false;
+    static_cast<void>(std::invoke(std::forward<F>(f_)));
+    return true;
   }
-
-  template <class Promise>
-  GMPCORO_NOINLINE auto await_suspend(std::coroutine_handle<Promise> frame) {
-    G* gp = this->g_;
-    if constexpr (coroutine) {
-      if (!child_.empty()) return child_.suspend(frame);
-      if (once_.park(frame.promise(), gp, waiter_)) return std::coroutine_handle<>(std::noop_coroutine());
-      return transfer(gp, frame);
-    } else {
-      return once_.park(frame.promise(), gp, waiter_);
-    }
-  }
-
-  void await_resume() {
-    if constexpr (coroutine) {
-      if (child_.empty()) return;
-      Finish guard(runner_);  // also if f has thrown
-      static_cast<void>(child_.result());
-    }
-  }
+  bool suspend(FrameLink& leaf) noexcept { return once_.park(leaf, this->g_, waiter_); }
+  void await_resume() const noexcept {}
 
  private:
-  struct Finish {
-    OnceRunner& runner_;
-    explicit Finish(OnceRunner& runner) noexcept : runner_(runner) {}
-    ~Finish() { runner_.finish(); }
-  };
-  struct Nothing {};
-
   OnceState& once_;
   F f_;
   Late<OnceWaiter> waiter_;
+};
+
+/// A Task that the first caller awaits in place of the operation, as a child of its own frame.
+template <class Self, class T>
+class OnceTaskAwaiter : public OperationAwaiter<Self> {
+ public:
+  using OperationAwaiter<Self>::OperationAwaiter;
+
+  /// On f, if this is the first caller; else on him.
+  template <class Promise>
+  GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
+    if (child_) return child_->await_suspend(frame);
+    G* gp = this->g_;
+    OnceState& once = static_cast<Self*>(this)->once();
+    if (once.park(frame.promise(), gp, waiter_)) return std::noop_coroutine();
+    return transfer(gp, frame);
+  }
+
+ protected:
+  using Child = TaskAwaiter<T>;
+  Late<OnceWaiter> waiter_;
   OnceRunner runner_;  // dies after the child: if the frame is destroyed while f runs, f's frame goes first
-  [[no_unique_address]] typename std::conditional_t<coroutine, std::type_identity<OnceChild<typename ResultOf<std::remove_cvref_t<Returned>>::type>>,
-                                                    std::type_identity<Nothing>>::type child_;
+  std::optional<Child> child_;
+};
+
+template <class F>
+using OnceTaskResult = typename std::remove_cvref_t<std::invoke_result_t<F>>::value_type;
+
+/// What is called, and for which Once: a base of its own, to outlive the child.
+template <class F>
+struct OnceCallee {
+  explicit OnceCallee(OnceState& once, F&& f) : once_(once), f_(std::forward<F>(f)) {}
+  OnceState& once_;
+  F f_;
+};
+
+/// f is a coroutine.
+template <class F>
+class OnceCallCoroutineAwaiter : private OnceCallee<F>, public OnceTaskAwaiter<OnceCallCoroutineAwaiter<F>, OnceTaskResult<F>> {
+  using Base = OnceTaskAwaiter<OnceCallCoroutineAwaiter<F>, OnceTaskResult<F>>;
+
+ public:
+  OnceCallCoroutineAwaiter(G* gp, OnceCall<F>&& op) : OnceCallee<F>(*op.once_, std::forward<F>(op.f_)), Base(gp) {}
+  bool await_ready() {
+    if (once().done()) return Base::undisturbed();
+    if (!this->runner_.begin(once())) return false;
+    auto task = std::invoke(std::forward<F>(this->f_));  // if this throws the runner finishes all the same
+    this->child_.emplace(TaskAccess::release(task));
+    return false;
+  }
+  void await_resume() {
+    if (!this->child_) return;
+    const FinishAfter guard(this->runner_);
+    static_cast<void>(this->child_->await_resume());
+  }
+  OnceState& once() noexcept { return this->once_; }
+
+ private:
+  struct FinishAfter {
+    OnceRunner& runner_;
+    explicit FinishAfter(OnceRunner& runner) noexcept : runner_(runner) {}
+    ~FinishAfter() { runner_.finish(); }
+  };
 };
 
 }  // namespace detail
+
+/// Does something one time, whoever comes first; the others wait until it is done.
+///
+/// f counts as done also if it throws (std::call_once tries again then), or if its executor was stopped in the middle. A call() of the same
+/// Once within f waits for ever.      Go: sync.Once.
+class Once : detail::Immovable {
+ public:
+  constexpr Once() noexcept = default;
+
+  /// `co_await once.call(f);` calls f, or awaits it if it is a coroutine, if this is the first call ever; else waits until the first one
+  /// has ended. What f throws goes to its caller, and to nobody else; what it returns is dropped. An lvalue f is used in place, neither
+  /// copied nor moved. What f did happens before any call() returns.      Go: Once.Do.
+  template <class F>
+  requires std::invocable<F> detail::OnceCall<F> call(F&& f) {
+    GMPCORO_CHECK_CALLABLE(F);
+    return detail::OnceCall<F>(state_, std::forward<F>(f));
+  }
+  /// call() for a plain thread, which sleeps; f is a plain function. On a g: std::logic_error.
+  template <class F>
+  requires std::invocable<F>
+  void call_blocking(F&& f) {
+    static_assert(!detail::ReturnsTask<F>, "call_blocking(f): a coroutine needs a goroutine to run on");
+    if (state_.done()) return;
+    detail::require_plain_thread("call_blocking()", "co_await call()");
+    detail::OnceRunner runner;
+    if (runner.begin(state_))
+      static_cast<void>(std::invoke(std::forward<F>(f)));
+    else
+      state_.wait_on_thread();
+  }
+  /// True once f has ended; what it did is seen then. Never waits.
+  bool done() const noexcept { return state_.done(); }
+
+ private:
+  detail::OnceState state_;
+};
+
+namespace detail {
+
+/// f, and what it has given: the part of an OnceValue that its awaiter works on.
+template <class T>
+class OnceResult : Immovable {
+ public:
+  template <class F>
+  explicit OnceResult(std::in_place_t, F&& f) : source_(std::make_unique<Source<std::decay_t<F>>>(std::forward<F>(f))) {}
+
+  /// By the first caller, once: calls f. Not empty: the Task whose result is the value.
+  Task<T> start() { return source_->start(*this); }
+  template <class V>
+  void set_value(V&& value) {
+    value_.emplace(std::forward<V>(value));
+    drop_source();
+  }
+  void drop_source() noexcept { source_.reset(); }  // f has given the value: what it holds is not needed any more
+  void set_exception(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+  const T& get() const {
+    if (exception_) std::rethrow_exception(exception_);
+    return value_.get();
+  }
+
+  OnceState state_;
+
+ private:
+  struct AnySource {
+    virtual ~AnySource() = default;
+    virtual Task<T> start(OnceResult& result) = 0;
+  };
+  template <class F>
+  struct Source final : AnySource {
+    template <class G1>
+    explicit Source(G1&& f) : f_(std::forward<G1>(f)) {}
+    Task<T> start(OnceResult& result) override {
+      if constexpr (ReturnsTask<F&>) {
+        return std::invoke(f_);
+      } else {
+        result.value_.emplace(std::invoke(f_));
+        return {};
+      }
+    }
+    F f_;
+  };
+
+  std::unique_ptr<AnySource> source_;
+  mutable ResultSlot<T> value_;
+  std::exception_ptr exception_;
+};
+
+template <class T>
+class OnceValueAwaiter;
+
+/// `value.get()`, until it is awaited.
+template <class T>
+class [[nodiscard("co_await it")]] OnceGet {
+ public:
+  using Awaiter = OnceValueAwaiter<T>;
+  using operation_tag = void;
+  explicit OnceGet(OnceResult<T> & result) noexcept : result_(&result) {}
+
+ private:
+  friend Awaiter;
+  OnceResult<T>* result_;
+};
+
+template <class T>
+class OnceValueAwaiter : public OnceTaskAwaiter<OnceValueAwaiter<T>, T> {
+  using Base = OnceTaskAwaiter<OnceValueAwaiter<T>, T>;
+
+ public:
+  OnceValueAwaiter(G* gp, OnceGet<T> op) noexcept : Base(gp), result_(*op.result_) {}
+  ~OnceValueAwaiter() {
+    if (this->runner_.running()) [[unlikely]]  // the frame is destroyed while f runs
+      result_.set_exception(std::make_exception_ptr(std::runtime_error("executor stopped")));
+  }
+  bool await_ready() {
+    if (once().done()) return Base::undisturbed();
+    if (!this->runner_.begin(once())) return false;
+    try {
+      if (Task<T> task = result_.start()) {
+        this->child_.emplace(TaskAccess::release(task));
+        return false;
+      }
+      result_.drop_source();
+    } catch (...) {
+      result_.set_exception(std::current_exception());
+    }
+    this->runner_.finish();
+    return true;
+  }
+  const T& await_resume() {
+    if (this->child_) {
+      try {
+        result_.set_value(this->child_->await_resume());
+      } catch (...) {
+        result_.set_exception(std::current_exception());
+      }
+      this->runner_.finish();
+    }
+    return result_.get();
+  }
+  OnceState& once() noexcept { return result_.state_; }
+
+ private:
+  OnceResult<T>& result_;
+};
+
+}  // namespace detail
+
+/// A value that is made when it is first asked for, one time, whoever asks.
+///
+///     OnceValue<Config> config{[]() -> Task<Config> { … }};
+///     const Config& c = co_await config.get();      Go: sync.OnceValue.
+template <class T>
+class OnceValue : detail::Immovable {
+ public:
+  /// f makes the value: a coroutine that returns Task<T>, or a plain function. It is kept until it has given the value.
+  template <class F>
+  requires std::invocable < std::decay_t<F>
+  & > explicit OnceValue(F&& f) : result_(std::in_place, std::forward<F>(f)) {}
+
+  /// `const T& v = co_await value.get();` the value; the first caller makes it, the others wait. It lives as long as the OnceValue. What f
+  /// throws is rethrown to every caller, now and later; if f's executor was stopped in the middle: std::runtime_error("executor stopped").
+  detail::OnceGet<T> get() noexcept { return detail::OnceGet<T>(result_); }
+  /// True once get() would not wait.
+  bool done() const noexcept { return result_.state_.done(); }
+
+ private:
+  detail::OnceResult<T> result_;
+};
+template <class F>
+OnceValue(F) -> OnceValue<typename detail::ResultOf<std::remove_cvref_t<std::invoke_result_t<F&>>>::type>;
+
 }  // namespace gmp

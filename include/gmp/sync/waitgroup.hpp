@@ -45,7 +45,7 @@ class [[nodiscard("co_await it")]] WaitGroupWait {
  public:
   using Awaiter = WaitGroupAwaiter;
   using operation_tag = void;
-  explicit WaitGroupWait(WaitGroup& group) noexcept : group_(&group) {}
+  explicit WaitGroupWait(WaitGroup & group) noexcept : group_(&group) {}
 
  private:
   friend WaitGroupAwaiter;
@@ -62,7 +62,8 @@ class WaitGroup : detail::Immovable {
  public:
   constexpr WaitGroup() noexcept = default;
   ~WaitGroup() {
-    if (static_cast<std::uint32_t>(state_.load(detail::relaxed)) != 0) [[unlikely]] destroyed_in_use();  // no partner: the caller is alone with it
+    if (static_cast<std::uint32_t>(state_.load(detail::relaxed)) != 0) [[unlikely]]
+      destroyed_in_use();  // no partner: the caller is alone with it
   }
 
   /// Raises the counter by n, which may be negative; at zero all who wait are woken. Call it before the g it counts is started, not in it.
@@ -70,25 +71,27 @@ class WaitGroup : detail::Immovable {
   /// is as before. Raised from zero while somebody waits: std::logic_error("sync: WaitGroup misuse: …").      Go: WaitGroup.Add.
   void add(int n = 1) {
     const std::uint64_t delta = static_cast<std::uint64_t>(n) << 32;
-    const std::uint64_t state = state_.fetch_add(delta, detail::release) + delta;  // [WAITGROUP] at zero, with nobody waiting, the last touch
+    const std::uint64_t state =
+        state_.fetch_add(delta, detail::release) + delta;  // [WAITGROUP] at zero, with nobody waiting, the last touch
     const auto counter = static_cast<std::int32_t>(state >> 32);
     const bool waited_for = static_cast<std::uint32_t>(state) != 0;
-    if (counter > 0 ? waited_for && counter == n : counter < 0 || waited_for) [[unlikely]] add_slow(n, state);
+    if (counter > 0 ? waited_for && counter == n : counter < 0 || waited_for) [[unlikely]]
+      add_slow(n, state);
   }
   /// add(-1).      Go: WaitGroup.Done.
   void done() { add(-1); }
 
-  /// `co_await wg.wait();` suspends the g until the counter is zero; at once if it is. Woken by the done() that makes it zero. If the counter
-  /// was raised again before this wait returned: std::logic_error("sync: WaitGroup is reused before previous Wait has returned").
+  /// `co_await wg.wait();` suspends the g until the counter is zero; at once if it is. Woken by the done() that makes it zero. If the
+  /// counter was raised again before this wait returned: std::logic_error("sync: WaitGroup is reused before previous Wait has returned").
   /// Go: WaitGroup.Wait.
   detail::WaitGroupWait wait() noexcept { return detail::WaitGroupWait(*this); }
   /// wait() for a plain thread, which sleeps. On a g: std::logic_error.
   void wait_blocking();
 
-#define GMPCORO_WAITGROUP_GO(TYPES, PARAMETERS, ARGUMENTS)                                                          \
-  template <class F GMPCORO_UNPAREN TYPES>                                                                          \
-  void go(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {         \
-    start(where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS);                                                     \
+#define GMPCORO_WAITGROUP_GO(TYPES, PARAMETERS, ARGUMENTS)                                                  \
+  template <class F GMPCORO_UNPAREN TYPES>                                                                  \
+  void go(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) { \
+    start(where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS);                                             \
   }
   /// add(), and a new g that runs f(args...), as gmp::go does, and calls done() when it has ended and f and args are gone. An exception
   /// in f is a panic.      Go: WaitGroup.Go.
@@ -142,8 +145,8 @@ class DoneGuard {
   WaitGroup* group_;
 };
 
-/// What a g of WaitGroup::go is made from. It lives in the g's root frame, and dies with it: however the g ends, by its return, an exception,
-/// the end of its executor, or because it could not be started, first f and its arguments go, then done() is said.
+/// What a g of WaitGroup::go is made from. It lives in the g's root frame, and dies with it: however the g ends, by its return, an
+/// exception, the end of its executor, or because it could not be started, first f and its arguments go, then done() is said.
 template <class F, class... A>
 struct CountedCall {
   template <class F1, class... A1>
@@ -178,8 +181,9 @@ void WaitGroup::start(std::source_location where, F&& f, A&&... arguments) {
     static_assert(!std::is_lvalue_reference_v<F>, "WaitGroup::go(task): move the Task, it becomes the goroutine");
     if (!f) detail::throw_empty_task();
   } else {
-    static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
-                  "WaitGroup::go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
+    static_assert(
+        std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
+        "WaitGroup::go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
     detail::require_callable(f);
   }
   add();

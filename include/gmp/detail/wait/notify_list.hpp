@@ -41,7 +41,7 @@ class NotifyList : Immovable {
   void notify_slow(bool all) noexcept;
 
   Lock lock_;
-  Atomic<std::uint32_t> size_{0};  // changed under lock_
+  Atomic<std::uint32_t> size_{0};                      // changed under lock_
   List<Waiter, &Waiter::next_, &Waiter::prev_> list_;  // under lock_
 };
 static_assert(sizeof(NotifyList) == 16);

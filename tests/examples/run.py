@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# tests/examples/run.py — runs one example and compares what it does with what its source says.
+#
+# run.py SOURCE PROGRAM
+# A plain example ends by itself with status 0, within 20 s.  If its source has a comment block
+#   // Prints:
+#   //   hello
+# then its stdout is just that; a line "…" there stands for any number of lines.
+# An example whose source mentions --port is a server: it is started with --port=0, must say "listening on HOST:PORT", must answer an HTTP
+# request (an echo counts), and must end within 5 s of SIGTERM.
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+LIMIT_S = 20
+STOP_LIMIT_S = 5
+
+
+def expected_output(source):
+    """The lines of the // Prints: block, or None."""
+    lines = source.split("\n")
+    start = next((i for i, line in enumerate(lines) if re.fullmatch(r"\s*// Prints:", line)), None)
+    if start is None:
+        return None
+    block = []
+    for line in lines[start + 1:]:
+        match = re.fullmatch(r"\s*//(?:   ?(.*))?", line)
+        if not match:
+            break
+        block.append((match[1] or "").rstrip())
+    return block
+
+
+def matches(lines, pattern):
+    """Whether the lines are those of the pattern, where "…" stands for any number of them."""
+    if not pattern:
+        return not lines
+    if pattern[0] == "…":
+        return any(matches(lines[i:], pattern[1:]) for i in range(len(lines) + 1))
+    return bool(lines) and lines[0].rstrip() == pattern[0] and matches(lines[1:], pattern[1:])
+
+
+def run_plain(program, expected):
+    try:
+        done = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired as slow:
+        return f"did not end within {LIMIT_S} s; it printed: {slow.stdout} {slow.stderr}"
+    if done.returncode != 0:
+        return f"ended with {done.returncode}\n{done.stdout}{done.stderr}"
+    if expected is not None and not matches(done.stdout.rstrip("\n").split("\n"), expected):
+        return "printed\n" + done.stdout + "and not, as its source says,\n" + "\n".join(expected)
+    return None
+
+
+def run_server(program):
+    server = subprocess.Popen([program, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    killer = threading.Timer(LIMIT_S, server.kill)  # then the reads below end
+    killer.start()
+    try:
+        address = None
+        for line in server.stdout:
+            address = re.match(r"listening on (.+):(\d+)$", line.rstrip())
+            if address:
+                break
+        if not address:
+            return "never said 'listening on HOST:PORT'"
+        with socket.create_connection((address[1], int(address[2])), LIMIT_S) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: example\r\nConnection: close\r\n\r\n")
+            try:
+                answer = connection.recv(4096)
+            except ConnectionResetError:
+                answer = b""
+            if not answer:
+                return "closed the connection without an answer"
+        server.send_signal(signal.SIGTERM)
+        try:
+            status = server.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return f"did not end within {STOP_LIMIT_S} s of SIGTERM"
+        return None if status in (0, -signal.SIGTERM) else f"ended with {status} on SIGTERM"
+    finally:
+        killer.cancel()
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def check(source, program):
+    return run_server(program) if "--port" in source else run_plain(program, expected_output(source))
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        complaint = check(file.read(), sys.argv[2])
+    if complaint:
+        sys.exit(f"{sys.argv[1]}: {complaint}")
+
+
+if __name__ == "__main__":
+    main()
