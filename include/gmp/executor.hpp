@@ -67,7 +67,7 @@ class Executor {
     return detail::start_spawn(sched_here(), where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS);                                      \
   }                                                                                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                                              \
-  auto run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {                            \
+  decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {                  \
     if (detail::on_g()) detail::throw_run_on_g();                                                                                       \
     return detail::start_spawn(sched_.get(), where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS).get();                                \
   }
@@ -128,7 +128,7 @@ class FreeRun {
 
 #define GMPCORO_RUN(TYPES, PARAMETERS, ARGUMENTS)                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                            \
-  auto run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {          \
+  decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {\
     if (detail::on_g()) detail::throw_run_on_g();                                                                     \
     detail::FreeRun program;                                                                                                  \
     return program.executor().run(std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS, where);                               \

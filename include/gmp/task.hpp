@@ -54,6 +54,10 @@ template <class T>
 detail::OffG<T> operator co_await(Task<T>&&) {
   return {};
 }
+template <class T>
+detail::OffG<T> operator co_await(Task<T>&) {
+  return {};
+}
 
 namespace detail {
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "gmp/debug.hpp"
+#include "sched/status.hpp"
 
 namespace gmp::detail {
 
@@ -22,15 +23,13 @@ struct RawFrame {
 
 // The await sites from the innermost frame outwards. False: the g does not wait, nothing was read.
 bool walk(G* gp, std::vector<RawFrame>& frames, bool& cut) {
-  std::uint32_t was = static_cast<std::uint32_t>(Status::waiting);
-  if (!gp->status_.compare_exchange_strong(was, was | scan_bit, acq_rel, relaxed)) return false;  // [G-STATUS]
+  if (!status::begin_scan(gp->status_)) return false;
   int n = 0;
   const FrameLink* link = gp->leaf_;
   for (; link != nullptr && n < frames_max; link = link->parent_, ++n) frames[static_cast<std::size_t>(n)].site = link->site_;
   cut = link != nullptr;
   frames.resize(static_cast<std::size_t>(n));
-  if ((gp->status_.fetch_and(~scan_bit, acq_rel) & ~scan_bit) == static_cast<std::uint32_t>(Status::runnable))  // [G-STATUS]
-    gp->sched_->queue_scanned(gp);
+  if (status::end_scan(gp->status_)) gp->sched_->queue_scanned(gp);
   return true;
 }
 

@@ -19,6 +19,7 @@
 //   EP3  readable_ says what is known since the last edge: `fresh` data may be there; `read` a read succeeded since, so if the caller says
 //        that it drained the stream (poll_first_), nothing is there; `drained` a try would have blocked. Not after the other side ended
 //        (ended_): its end is not announced again.
+//   EP4  an event is a hint to try again, never an answer: it may be of an older file of that number, which a child just forked holds open.
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -49,6 +50,7 @@ constexpr std::uint32_t input = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPO
 constexpr std::uint32_t output = EPOLLOUT | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t end_of_input = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;  // PRI: a read stops short at urgent data
 constexpr int vain_max = 2;
+constexpr int a_bell = -1;  // in place of a descriptor
 
 bool reads(IoKind kind) noexcept {
   return kind == IoKind::recv || kind == IoKind::recv_msg || kind == IoKind::accept || kind == IoKind::read || kind == IoKind::poll_in;
@@ -139,6 +141,7 @@ class EpollPoller final : public Poller {
     if (op->fd_ < 0) return end(op, -EBADF);
     Entry* entry = entry_of(op->fd_);
     if (entry == nullptr) return end(op, -ENOMEM);
+    entry->vain_ = 0;
     Waiting& waiting = reads(op->kind_) ? entry->readers_ : entry->writers_;
     if (!waiting.empty()) return wait(waiting, op);  // in turn: the first one blocked, and will be told
     const bool known = entry->knows(op);
@@ -150,7 +153,6 @@ class EpollPoller final : public Poller {
       if (error == EPERM && skip) return end(op, attempt(op));  // a regular file: it never would have blocked
       if (error != 0) return end(op, error == EPERM ? -EAGAIN : -error);
     }
-    entry->vain_ = 0;
     wait(waiting, op);
   }
 
@@ -194,11 +196,11 @@ class EpollPoller final : public Poller {
   struct Entry {
     enum Readable : std::uint8_t { fresh, read, drained };  // EP3
 
-    bool knows(const IoOp* op) const noexcept { return registration_ != 0 && serial_ != 0 && serial_ == op->fd_serial_; }
+    bool knows(const IoOp* op) const noexcept { return registered_ && serial_ != 0 && serial_ == op->fd_serial_; }
 
     Waiting readers_, writers_;
     std::uint64_t serial_ = 0;
-    std::uint32_t registration_ = 0;  // its number, unique here, by which late events are told apart; 0: not registered as far as we know
+    bool registered_ = false;         // as far as we know
     Readable readable_ = fresh;
     bool ended_ = false;
     std::uint8_t vain_ = 0;           // events in a row that found nobody
@@ -220,15 +222,14 @@ class EpollPoller final : public Poller {
 
   /// Registers the op's descriptor, or makes epoll look at it again. 0 or an errno.
   int watch(Entry& entry, const IoOp* op) noexcept {
-    if (++registrations_ == 0) ++registrations_;
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
-    event.data.u64 = std::uint64_t{registrations_} << 32 | static_cast<std::uint32_t>(op->fd_);
+    event.data.fd = op->fd_;
     if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, op->fd_, &event) != 0) {
       if (errno != EEXIST) return errno;
       if (::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, op->fd_, &event) != 0) return errno;
     }
-    entry.registration_ = registrations_;
+    entry.registered_ = true;
     entry.serial_ = op->fd_serial_;
     entry.readable_ = Entry::drained;  // what is there comes as an event
     entry.ended_ = false;
@@ -282,7 +283,7 @@ class EpollPoller final : public Poller {
     armed_fd_ = bell->fd();
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
-    event.data.u64 = static_cast<std::uint32_t>(armed_fd_);  // registration 0
+    event.data.fd = a_bell;
     if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, armed_fd_, &event) != 0 && errno != EEXIST) {
       fatal("gmp: epoll_ctl refused to watch an eventfd of the scheduler (fs.epoll.max_user_watches?)");
     }
@@ -309,11 +310,8 @@ class EpollPoller final : public Poller {
 
   void serve_all(int n) noexcept {
     for (int i = 0; i < n; ++i) {
-      const auto registration = static_cast<std::uint32_t>(events_[i].data.u64 >> 32);
-      const auto fd = static_cast<int>(events_[i].data.u64 & 0xffffffff);
-      if (registration == 0) continue;  // a bell
-      Entry& entry = *entry_of(fd);
-      if (entry.registration_ == registration) serve(entry, fd, events_[i].events);  // else of a file that somebody else still has open
+      const int fd = events_[i].data.fd;
+      if (fd != a_bell) serve(*entry_of(fd), fd, events_[i].events);
     }
   }
 
@@ -321,7 +319,7 @@ class EpollPoller final : public Poller {
     if (entry.readers_.empty() && entry.writers_.empty()) {
       if (++entry.vain_ >= vain_max) {
         ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // a new file of that number is not registered: nothing happens to it
-        entry.registration_ = 0;
+        entry.registered_ = false;
         return;
       }
     }
@@ -342,7 +340,6 @@ class EpollPoller final : public Poller {
   const int epoll_fd_;
   int armed_fd_ = -1;                // the bell that wakes who sleeps here; -1: none
   bool has_pwait2_ = true;           // ns, and not ms
-  std::uint32_t registrations_ = 0;
   std::uint32_t waiting_ = 0;        // ops in entries
   std::vector<std::unique_ptr<Chunk>> chunks_;
   std::array<epoll_event, 128> events_;

@@ -50,18 +50,17 @@ class IdleSet : Immovable {
   int count() const noexcept { return count_.load(seq_cst); }                                    // [WAKE]
   int spinners() const noexcept { return spinners_.load(relaxed); }
 
-  /// The waker, after it enqueued. True: the caller holds a spinner's place and must hand it, with an idle P, to an M, or call
-  /// give_up_place(). Two loads when no P is idle.
-  bool need_wake() noexcept {
-    if (count_.load(seq_cst) <= 0) return false;     // [WAKE] enqueue before this look
-    if (spinners_.load(seq_cst) != 0) return false;  // [WAKE] a spinner will find it (W')
-    int none = 0;
-    return spinners_.compare_exchange_strong(none, 1, seq_cst, relaxed);  // [WAKE] lost to another waker: its spinner will find it
-  }
-  /// True: look again (W').
-  bool give_up_place() noexcept {
-    spinners_.fetch_sub(1, seq_cst);     // [WAKE]
-    return count_.load(seq_cst) > 0;     // [WAKE]
+  /// The waker, after it enqueued: takes an idle P off and hands it, with a spinner's place, to an M: hand(p). Two loads when no P is idle.
+  template <class Hand>
+  void wake_one(Hand hand) noexcept {
+    while (need_wake()) {
+      const int p = take_any();
+      if (p >= 0) {
+        hand(p);
+        return;
+      }
+      if (!give_up_place()) return;
+    }
   }
 
   /// An M without work asks to look for some: at most half as many as Ps are busy.
@@ -70,10 +69,47 @@ class IdleSet : Immovable {
     spinners_.fetch_add(1, seq_cst);  // [WAKE]
     return true;
   }
-  void add_spinner() noexcept { spinners_.fetch_add(1, seq_cst); }   // [WAKE]
+  /// The spinner has found something, or stops for another reason.
+  template <class Hand>
+  void found_work(Hand hand) noexcept {
+    stop_spinning();
+    wake_one(hand);  // W'
+  }
   void stop_spinning() noexcept { spinners_.fetch_sub(1, seq_cst); }  // [WAKE] before the parker's look at the queues
+  void add_spinner() noexcept { spinners_.fetch_add(1, seq_cst); }    // [WAKE]
+
+  /// P's M has found nothing. True: it may sleep, and calls unpark() after. False: there is work, or the P was handed back to it; it goes on,
+  /// spinning. look(): is there anything in any queue, timer, poller?
+  template <class Look>
+  bool park(int p, bool& spinning, Look look) noexcept {
+    put(p);
+    if (spinning) {
+      spinning = false;
+      stop_spinning();
+    }
+    if (!look()) return true;  // [WAKE] its loads are seq_cst
+    if (take(p)) add_spinner();  // else it was handed to us, with a spinner's place
+    spinning = true;
+    return false;
+  }
+  /// The M is awake again, for whatever reason, and has its P: who handed it to it, handed it a spinner's place.
+  void unpark(int p, bool& spinning) noexcept {
+    if (!take(p)) spinning = true;
+  }
 
  private:
+  // True: the caller holds a spinner's place and must hand it, with an idle P, to an M, or give it up.
+  bool need_wake() noexcept {
+    if (count_.load(seq_cst) <= 0) return false;     // [WAKE] enqueue before this look
+    if (spinners_.load(seq_cst) != 0) return false;  // [WAKE] a spinner will find it (W')
+    int none = 0;
+    return spinners_.compare_exchange_strong(none, 1, seq_cst, relaxed);  // [WAKE] lost to another waker: its spinner will find it
+  }
+  // True: look again (W').
+  bool give_up_place() noexcept {
+    spinners_.fetch_sub(1, seq_cst);  // [WAKE]
+    return count_.load(seq_cst) > 0;  // [WAKE]
+  }
   static constexpr std::uint64_t bit(int p) noexcept { return std::uint64_t{1} << (p % 64); }
 
   alignas(cache_line) Atomic<int> count_{0};

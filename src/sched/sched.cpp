@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sys/os.hpp"
 
@@ -43,16 +44,6 @@ constexpr int spin_credit_max = 8;
 constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
 
 void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
-
-/// waiting -> runnable. False: a dump walks the frames; it queues the g when it is through.
-bool make_runnable(G* gp) noexcept {
-  std::uint32_t was = gp->status_.load(relaxed);
-  for (;;) {
-    if ((was & ~scan_bit) != static_cast<std::uint32_t>(Status::waiting)) fatal("gmp: a goroutine that does not wait was made ready");
-    const std::uint32_t now = static_cast<std::uint32_t>(Status::runnable) | (was & scan_bit);
-    if (gp->status_.compare_exchange_weak(was, now, acq_rel, relaxed)) return (was & scan_bit) == 0;  // [G-STATUS]
-  }
-}
 
 }  // namespace
 
@@ -114,14 +105,7 @@ G* Sched::pop_global(P* pp, int max) noexcept {
 // ---- wake-ups
 
 void Sched::wake_one() noexcept {
-  while (idle_.need_wake()) {
-    const int p = idle_.take_any();
-    if (p >= 0) {
-      hand_over(ps_[p].get(), true);
-      return;
-    }
-    if (!idle_.give_up_place()) return;
-  }
+  idle_.wake_one([this](int p) { hand_over(ps_[p].get(), true); });
 }
 
 // The P was taken off the idle list: its watcher goes on with it (PA1), or, if it never had one, an M is found for it.
@@ -138,7 +122,7 @@ void Sched::start_m(P* pp, bool spinning) noexcept {
   bool fresh = false;
   {
     LockGuard guard(lock_);
-    if (state_.load(relaxed) != running_state) return;
+    if (!gate_.is_running()) return;
     if (spares_ != nullptr) {
       mp = spares_;
       spares_ = mp->spare_next_;
@@ -210,7 +194,7 @@ void Sched::m_main(M* mp) noexcept {
 
 G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
   for (;;) {
-    if (state_.load(acquire) != running_state) return nullptr;  // [STOP]
+    if (!gate_.is_running()) return nullptr;
     P* pp = mp->p_;
     if (pp == nullptr) {
       park_without_p(mp);
@@ -250,8 +234,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     if (gp != nullptr) {
       if (mp->spinning_) {  // W': who finds work wakes a successor
         mp->spinning_ = false;
-        idle_.stop_spinning();
-        wake_one();
+        idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
       }
       return gp;
     }
@@ -267,7 +250,7 @@ G* Sched::steal(M* mp, P* pp) noexcept {
     const bool last = pass == passes - 1;
     for (auto walk = pp->victims_.start(static_cast<std::uint32_t>(mp->random_.next())); !walk.done(); walk.next()) {
       P* victim = ps_[walk.position()].get();
-      if (victim == nullptr || victim == pp || state_.load(relaxed) != running_state) continue;
+      if (victim == nullptr || victim == pp || !gate_.is_running()) continue;
       if (last && victim->timers_.next_when() <= now_ns()) {
         victim->timers_.run_due(now_ns());  // what they wake comes to this P
         bool inherit = false;
@@ -297,7 +280,7 @@ bool Sched::spin_before_sleep(M* mp, P* pp) noexcept {
       pp->spin_credit_ = std::min(pp->spin_credit_ + 2, spin_credit_max);
       return true;
     }
-  } while (now_ns() < limit && state_.load(relaxed) == running_state);
+  } while (now_ns() < limit && gate_.is_running());
   if (pp->spin_credit_ > 0) --pp->spin_credit_;
   return false;
 }
@@ -317,22 +300,13 @@ bool Sched::work_anywhere(P* pp) noexcept {
 
 void Sched::park_m(M* mp) noexcept {
   P* pp = mp->p_;
-  idle_.put(pp->id_);
-  if (mp->spinning_) {
-    mp->spinning_ = false;
-    idle_.stop_spinning();
-  }
-  if (work_anywhere(pp) || state_.load(seq_cst) != running_state) {  // [WAKE] [STOP]
-    if (idle_.take(pp->id_)) idle_.add_spinner();  // else it was handed to us, with a spinner's place
-    mp->spinning_ = true;
-    return;
-  }
+  if (!idle_.park(pp->id_, mp->spinning_, [&] { return work_anywhere(pp) || !gate_.is_running_seq(); })) return;
   bump(pp->parks_);
   const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
   std::int64_t timeout = -1;
   if (when != never) timeout = std::max<std::int64_t>(when - now_ns(), 0);
   IoOp* completed = pp->poller_->poll(timeout, &mp->bell_);
-  if (!idle_.take(pp->id_)) mp->spinning_ = true;  // PA2
+  idle_.unpark(pp->id_, mp->spinning_);  // PA2
   if (sysmon_ != nullptr) sysmon_->note_activity();
   inject(pp, completed);
 }
@@ -342,7 +316,7 @@ void Sched::park_without_p(M* mp) noexcept {
   G* turn = nullptr;
   {
     LockGuard guard(lock_);
-    if (state_.load(relaxed) != running_state) return;
+    if (!gate_.is_running()) return;
     if (mp->handed_p_ == nullptr) {
       if (mp->locked_g_ != nullptr) {
         mp->waiting_p_ = true;
@@ -361,7 +335,7 @@ void Sched::park_without_p(M* mp) noexcept {
     {
       LockGuard guard(lock_);
       if (mp->handed_p_ != nullptr) break;
-      if (state_.load(relaxed) != running_state) return;
+      if (!gate_.is_running()) return;
     }
     mp->bell_.sleep();
   }
@@ -381,7 +355,7 @@ int Sched::inject(P* pp, IoOp* completed) noexcept {
     G* gp = completed->g_;
     completed = completed->next_;  // before ready: the op is in the g's frame
     pp->io_waiting_.fetch_sub(1, relaxed);
-    if (make_runnable(gp)) push_tail(pp, gp);
+    if (status::make_runnable(gp->status_)) push_tail(pp, gp);
     ++n;
   }
   if (n > 0) bump(pp->polls_);
@@ -434,7 +408,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
     mp->cur_ = nullptr;
     gp->status_.store(static_cast<std::uint32_t>(Status::runnable), release);  // [G-STATUS]
     if (mp->yield_local_ && mp->p_ != nullptr) {
-      push_tail(mp->p_, gp);
+      if (!mp->p_->runq_.requeue_tail(gp)) push_tail(mp->p_, gp);  // nobody need be woken: this M pops next
     } else {
       push_global(gp);
       wake_one();
@@ -509,7 +483,7 @@ void Sched::run_locked(M* mp, G* gp) noexcept {
 
 G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   require_no_fork();
-  if (state_.load(acquire) != running_state) throw std::runtime_error("executor stopped");  // [STOP]
+  if (!gate_.is_running()) throw std::runtime_error("executor stopped");
   M* mp = tls_m;
   G* gp = nullptr;
   std::uint64_t id = 0;
@@ -566,7 +540,7 @@ void Sched::start(G* gp) noexcept {
 
 void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
-  if (!make_runnable(gp)) return;
+  if (!status::make_runnable(gp->status_)) return;
   if (mp->p_ != nullptr)
     push_next(mp->p_, gp);
   else
@@ -576,12 +550,12 @@ void Sched::ready_on(M* mp, G* gp) noexcept {
 
 // From a thread that is none of this executor's Ms: it is counted, so that a stopping executor waits until it is out of here.
 void Sched::ready_remote(G* gp) noexcept {
-  users_.fetch_add(1, seq_cst);  // [USERS] before the g leaves `waiting`: until then the executor cannot go
-  if (make_runnable(gp) && state_.load(acquire) == running_state) {  // [STOP]
+  gate_.enter();  // before the g leaves `waiting`: until then the executor cannot go
+  if (status::make_runnable(gp->status_) && gate_.is_running()) {
     push_global(gp);
     wake_one();
   }
-  users_.fetch_sub(1, release);  // [USERS]
+  gate_.leave();
 }
 
 void Sched::queue_scanned(G* gp) noexcept {
@@ -617,23 +591,16 @@ void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*ste
   gp->step_ = step;
   gp->reason_ = reason;
   gp->since_ns_ = coarse_now_ns();
-  gp->status_.store(static_cast<std::uint32_t>(Status::waiting), release);  // [G-STATUS] a dump that sees it may walk the frames
+  status::begin_wait(gp->status_);
 }
 
 void park_abort(G* gp) noexcept {
-  // A dump may hold the scan bit: it sees that the g runs again when it lets go, and reads nothing after.
-  std::uint32_t was = static_cast<std::uint32_t>(Status::waiting);
-  while (!gp->status_.compare_exchange_weak(was, static_cast<std::uint32_t>(Status::running), acq_rel, relaxed)) {  // [G-STATUS]
-    was = static_cast<std::uint32_t>(Status::waiting);
-    cpu_pause();
-  }
+  status::abort_wait(gp->status_);
   gp->waiter_ = nullptr;
   gp->step_ = nullptr;
 }
 
-void repark_begin(G* gp) noexcept {
-  gp->status_.store(static_cast<std::uint32_t>(Status::waiting), release);  // [G-STATUS]
-}
+void repark_begin(G* gp) noexcept { status::begin_wait(gp->status_); }
 
 bool give_way(G* gp, FrameLink& leaf) noexcept {
   if (attention.load(relaxed) == 0) return false;
@@ -686,41 +653,35 @@ bool Sched::submit_io(M* mp, IoOp* op) noexcept {
   return true;
 }
 
-// An M without a P has no ring: the g is queued, and submits when it runs with a P again.
-static bool submit_step(G* gp) noexcept {
-  IoOp* op = gp->submitting_;
-  gp->waiter_ = nullptr;
-  repark_begin(gp);
-  gp->sched_->submit_io(gp->m_, op);
-  return false;
-}
-
-void io_park(G* gp, FrameLink& leaf, IoOp* op) noexcept {
+void io_park(G* gp, FrameLink& leaf, IoOp* op, Waiter* w, bool (*step)(G*)) noexcept {
   M* mp = gp->m_;
   op->g_ = gp;
-  park_begin(gp, leaf, WaitReason::io_wait, nullptr);
+  park_begin(gp, leaf, WaitReason::io_wait, w, step);
   if (mp->sched_->submit_io(mp, op)) return;
+  // An M without a P has no ring: the g is queued, and its step submits when it runs with a P again.
   park_abort(gp);
-  gp->submitting_ = op;
-  gp->step_ = &submit_step;
+  gp->waiter_ = w;
+  gp->step_ = step;
   mp->yielded_ = gp;
   mp->yield_local_ = false;
 }
 
-void io_cancel(IoOp* op) noexcept { op->g_->sched_->cancel_io(op); }
+void io_repark(G* gp, IoOp* op) noexcept {
+  op->g_ = gp;
+  repark_begin(gp);
+  gp->sched_->submit_io(gp->m_, op);
+}
+
+void io_cancel(IoOp* op) noexcept { Poller::cancel(op); }
+
+bool io_batches(G* gp) noexcept {
+  M* mp = gp->m_;
+  if (mp->sched_->poller_in_use() != gmp::Poller::uring) return false;
+  Inside inside(mp);
+  return mp->p_ != nullptr && mp->p_->runq_.size_hint() != 0;
+}
 
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns) { gp->sched_->add_timer(timer, when_ns); }
-
-void Sched::cancel_io(IoOp* op) noexcept {
-  Poller* poller = op->poller_;
-  poller->cancel(op);
-  const int made = ps_made_.load(acquire);  // [P-MADE]
-  for (int i = 0; i < made; ++i) {
-    P* pp = ps_[i].get();
-    if (pp->poller_.get() != poller) continue;
-    if (M* mp = pp->m_.load(acquire)) mp->bell_.ring();  // [P-OWNER]
-  }
-}
 
 // ---- processors that come and go
 
@@ -753,7 +714,7 @@ void Sched::retire(M* mp, P* pp) noexcept {
       G* gp = completed->g_;
       completed = completed->next_;
       pp->io_waiting_.fetch_sub(1, relaxed);
-      if (make_runnable(gp)) push_global(gp);
+      if (status::make_runnable(gp->status_)) push_global(gp);
       wake_one();
     }
     return;
@@ -838,7 +799,7 @@ bool Sched::hopeless() noexcept {
     for (int i = 0; i < ps_made_.load(acquire); ++i) sum += ps_[i]->tick_.load(acquire);
     return sum;
   };
-  auto idle = [&] { return all_idle() && users_.load(seq_cst) == 0 && global_size_.load(seq_cst) == 0; };  // [WAKE] [USERS]
+  auto idle = [&] { return all_idle() && gate_.empty() && global_size_.load(seq_cst) == 0; };  // [WAKE]
   if (!idle()) return false;
   const std::uint64_t before = switches();
   if (hopes_.load(seq_cst) != 0) return false;

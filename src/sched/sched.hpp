@@ -26,6 +26,7 @@
 #include "sched/bell.hpp"
 #include "sched/claim.hpp"
 #include "sched/frames.hpp"
+#include "sched/gate.hpp"
 #include "sched/idle.hpp"
 #include "sched/run_queue.hpp"
 
@@ -159,8 +160,8 @@ class Sched : Immovable {
   G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; refuses after stop: std::runtime_error
   void start(G* gp) noexcept;                                        // queue it for the first time
   void stop();
-  bool stopping() const noexcept { return state_.load(acquire) != running_state; }  // [STOP]
-  bool stopped() const noexcept { return state_.load(acquire) == stopped_state; }   // [STOP]
+  bool stopping() const noexcept { return !gate_.is_running(); }
+  bool stopped() const noexcept { return gate_.is_stopped(); }
   int procs() const noexcept { return procs_.load(relaxed); }
   int set_procs(int n);
 
@@ -173,13 +174,12 @@ class Sched : Immovable {
   /// A dump has let go of a g that was made ready meanwhile.
   void queue_scanned(G* gp) noexcept;
   /// A stretch in which the executor must not go: begun while one of its gs still waits.
-  void enter_user() noexcept { users_.fetch_add(1, seq_cst); }  // [USERS]
-  void leave_user() noexcept { users_.fetch_sub(1, release); }  // [USERS]
+  void enter_user() noexcept { gate_.enter(); }
+  void leave_user() noexcept { gate_.leave(); }
 
   // ---- for timers and I/O
   void add_timer(Timer* timer, std::int64_t when);
   bool submit_io(M* mp, IoOp* op) noexcept;  // op->g_ is parked already; false: this M has no P, nothing was done
-  void cancel_io(IoOp* op) noexcept;
 
   // ---- for everybody who looks
   std::int64_t goroutines() const noexcept;
@@ -197,8 +197,6 @@ class Sched : Immovable {
 
  private:
   friend class Sysmon;
-
-  enum State : std::uint32_t { running_state, stopping_state, stopped_state };
 
   static void* m_thread(void* mp);
   void m_main(M* mp) noexcept;
@@ -233,7 +231,7 @@ class Sched : Immovable {
   const bool detect_deadlock_;            // the free run() only
   gmp::Poller poller_ = gmp::Poller::automatic;  // resolved at construction
   unsigned ring_entries_ = 0;
-  Atomic<std::uint32_t> state_{running_state};
+  Gate gate_;
   Atomic<int> procs_{1};
   std::unique_ptr<std::unique_ptr<P>[]> ps_;  // procs_max slots, filled from the front; never shrinks
   Atomic<int> ps_made_{0};
@@ -248,7 +246,6 @@ class Sched : Immovable {
   Atomic<int> threads_{0};
   Atomic<int> off_p_{0};                  // Ms that run a g without a P
   Atomic<std::int64_t> off_p_spawned_{0}, off_p_finished_{0};
-  Atomic<std::int64_t> users_{0};         // foreign threads inside ready_remote
   Atomic<std::uint32_t> quiesced_{0};     // Ms that have stopped; futex
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
   Lock stop_lock_;                        // one stop() at a time

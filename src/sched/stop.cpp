@@ -11,8 +11,7 @@
 //      the frame of another, older or newer one.
 //   6  the chains of frames are destroyed: newest g first, leaf frame first, iteratively.
 //   ST1  nobody but the stopper touches a P from the end of step 2 on.
-//   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive: step 5 waits until the g has left `waiting`
-//        and users_ is zero.                                                                                                            [USERS]
+//   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive: see gate.hpp.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -138,7 +137,7 @@ void Sched::stop() {
   std::vector<M*> all;
   {
     LockGuard guard(lock_);
-    state_.store(stopping_state, seq_cst);  // [STOP]
+    gate_.begin_stop();
     for (const auto& mp : ms_) all.push_back(mp.get());
   }
   for (M* mp : all) {
@@ -174,7 +173,7 @@ void Sched::stop() {
   for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
 
   teardown();
-  state_.store(stopped_state, release);  // [STOP]
+  gate_.end_stop();
 }
 
 void Sched::teardown() {
@@ -195,7 +194,7 @@ void Sched::teardown() {
     if (withdraw(gp->waiter_)) continue;
     while (waiting()) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
   }
-  while (users_.load(acquire) != 0) sys::yield_thread();  // [USERS]
+  while (!gate_.empty()) sys::yield_thread();
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
     while (ps_[i]->timers_.take_first() != nullptr) {
     }

@@ -27,7 +27,10 @@ CondWaiter::CondWaiter(Cond& cond, G* gp) noexcept : MutexWaiter(cond.mutex_, gp
 
 // After the sleep in the list: the mutex must be had, also by who was withdrawn.
 bool CondWaiter::advance() noexcept {
-  if (!std::exchange(relocking_, true) && g_ != nullptr) g_->reason_ = WaitReason::mutex_lock;
+  if (!std::exchange(relocking_, true)) {
+    give_up_ = false;  // a withdrawal that came after the signal
+    if (g_ != nullptr) g_->reason_ = WaitReason::mutex_lock;
+  }
   const bool withdrawn = std::exchange(withdrawn_, false);
   const bool has_mutex = MutexWaiter::advance();
   withdrawn_ = withdrawn;
@@ -37,7 +40,7 @@ bool CondWaiter::advance() noexcept {
 bool CondWaiter::withdraw_wait(Waiter* waiter) noexcept {
   auto& w = static_cast<CondWaiter&>(*waiter);
   Cond& cond = *w.cond_;
-  if (!w.relocking_ && cond.list_.withdraw(w)) return w.withdrawn_ = true;
+  if (!w.relocking_ && cond.list_.withdraw(w)) return true;
   if (!tearing_down()) return false;
   const bool notified = !w.withdrawn_;
   if (w.relocking_ ? !withdraw_lock(waiter) : not_yet_woken(w)) return false;
@@ -51,8 +54,12 @@ bool CondAwaiter::suspend(FrameLink& leaf) noexcept {
   Mutex& mutex = cond_.mutex_;
   parked_ = true;
   park_begin(g_, leaf, WaitReason::cond_wait, &w, &Sleeper<CondWaiter>::step);
-  list.join(w);  // from here on neither the frame nor the g is ours
-  mutex.unlock();
+  if (!list.join(w)) {  // withdrawn before it began: the mutex was never unlocked
+    park_abort(g_);
+    parked_ = false;
+    return give_way(g_, leaf);
+  }
+  mutex.unlock();  // from join() on neither the frame nor the g is ours
   return true;
 }
 

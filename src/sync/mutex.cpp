@@ -104,9 +104,9 @@ bool MutexWaiter::compete() noexcept {
   }
 }
 
-// Under the root's lock, w queued: takes it off the count, or refuses because the next permit is its own (M3, M4).
-bool MutexWaiter::uncount(MutexWaiter& w) noexcept {
-  Atomic<std::uint32_t>& state = w.mutex_->state_;
+// Under the root's lock, w counted, with no permit: takes it off the count, or refuses because the next permit is its own (M3, M4).
+bool MutexWaiter::undo(SemaWaiter& w) noexcept {
+  Atomic<std::uint32_t>& state = static_cast<MutexWaiter&>(w).mutex_->state_;
   std::uint32_t old = state.load(relaxed);  // a guess: the CAS decides
   for (;;) {
     const std::uint32_t sleepers = old >> Mutex::waiters_shift;
@@ -120,12 +120,8 @@ bool MutexWaiter::uncount(MutexWaiter& w) noexcept {
 
 bool MutexWaiter::withdraw_lock(Waiter* waiter) noexcept {
   auto& w = static_cast<MutexWaiter&>(*waiter);
-  if (Sema::withdraw(w, &uncount)) return w.withdrawn_ = true;
-  if (!tearing_down()) {
-    w.give_up_ = true;
-    return false;
-  }
-  if (not_yet_woken(w)) return false;
+  if (Sema::withdraw(w, &undo)) return true;
+  if (!tearing_down() || not_yet_woken(w)) return false;
   w.take_back();
   return w.withdrawn_ = true;
 }

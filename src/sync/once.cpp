@@ -26,9 +26,9 @@ bool OnceWaiter::advance() noexcept {
   }
 }
 
-// Under the root's lock, w queued (O3).
-bool OnceWaiter::uncount(OnceWaiter& w) noexcept {
-  Atomic<std::uint32_t>& state = w.once_->state_;
+// Under the root's lock, w counted, with no permit (O3).
+bool OnceWaiter::undo(SemaWaiter& w) noexcept {
+  Atomic<std::uint32_t>& state = static_cast<OnceWaiter&>(w).once_->state_;
   std::uint32_t old = state.load(relaxed);  // a guess: the CAS decides
   do {
     if (old == OnceState::finished) return false;
@@ -38,7 +38,7 @@ bool OnceWaiter::uncount(OnceWaiter& w) noexcept {
 
 bool OnceWaiter::withdraw_call(Waiter* waiter) noexcept {
   auto& w = static_cast<OnceWaiter&>(*waiter);
-  if (Sema::withdraw(w, &uncount)) return w.withdrawn_ = true;
+  if (Sema::withdraw(w, &undo)) return true;
   return tearing_down() && !not_yet_woken(w);  // a permit is nothing to anybody else
 }
 

@@ -41,7 +41,10 @@ Sema& RWMutexWriter::sema() noexcept { return holds_ ? rw_->writer_sema_ : Mutex
 
 bool RWMutexWriter::advance() noexcept {
   if (!holds_ && !MutexWaiter::advance()) return false;
-  if (withdrawn_) return true;
+  if (withdrawn_) {
+    if (holds_) withdraw_for_good();
+    return true;
+  }
   if (std::exchange(granted_, false)) {
     static_cast<void>(
         rw_->state_.load(acquire));  // [RWMUTEX] the permit came from the last reader: see what the others did before they left
@@ -56,9 +59,8 @@ bool RWMutexWriter::claim() noexcept {
   for (;;) {
     const bool free = (old & (RWMutex::writer | RWMutex::readers)) == 0;
     if (!free && give_up_) {  // W4
-      holds_ = false;
-      rw_->w_.hand_on();
-      return withdrawn_ = true;
+      withdraw_for_good();
+      return true;
     }
     const std::uint64_t announced = old | ((old & RWMutex::writer) != 0 ? RWMutex::next : RWMutex::writer);
     if (!rw_->state_.compare_exchange_weak(old, announced, acquire, relaxed)) continue;  // [RWMUTEX]
@@ -66,38 +68,44 @@ bool RWMutexWriter::claim() noexcept {
   }
 }
 
-// Under the root's lock, w queued on writer_sema_: takes the announcement back, or refuses because the permit is on its way (RW2).
-bool RWMutexWriter::unclaim(RWMutexWriter& w) noexcept {
-  Atomic<std::uint64_t>& state = w.rw_->state_;
-  std::uint64_t old = state.load(relaxed);  // a guess: the CAS decides
+// Under the root's lock, announced, with no permit: takes the announcement back, or refuses because the permit is on its way (RW2).
+bool RWMutexWriter::unclaim() noexcept {
+  std::uint64_t old = rw_->state_.load(relaxed);  // a guess: the CAS decides
   for (;;) {
     std::uint64_t undone = old & ~RWMutex::next;
-    w.freed_ = 0;
+    freed_ = 0;
     if (undone == old) {
       if ((old & RWMutex::readers) == 0) return false;
-      w.freed_ = static_cast<std::uint32_t>(old >> RWMutex::held_off_shift);
-      undone = (old & RWMutex::readers) + w.freed_;
+      freed_ = static_cast<std::uint32_t>(old >> RWMutex::held_off_shift);
+      undone = (old & RWMutex::readers) + freed_;
     }
-    if (state.compare_exchange_weak(old, undone, relaxed, relaxed))
-      return true;  // it has written nothing: those it lets in need see nothing
+    // It has written nothing that those it lets in would have to see.
+    if (rw_->state_.compare_exchange_weak(old, undone, relaxed, relaxed)) return true;
   }
+}
+
+bool RWMutexWriter::undo(SemaWaiter& waiter) noexcept {
+  auto& w = static_cast<RWMutexWriter&>(waiter);
+  return w.holds_ ? w.unclaim() : MutexWaiter::undo(w);
+}
+
+// Has w_, and nothing is announced any more. Not under a root's lock: these are permits for others.
+void RWMutexWriter::withdraw_for_good() noexcept {
+  withdrawn_ = true;
+  if (freed_ != 0) rw_->reader_sema_.release(std::exchange(freed_, 0));
+  holds_ = false;
+  rw_->w_.hand_on();
 }
 
 bool RWMutexWriter::withdraw_write(Waiter* waiter) noexcept {
   auto& w = static_cast<RWMutexWriter&>(*waiter);
   if (!w.holds_) return withdraw_lock(waiter);
+  if (Sema::withdraw(w, &undo)) {
+    w.withdraw_for_good();
+    return true;
+  }
+  if (!tearing_down() || not_yet_woken(w)) return false;
   RWMutex& rw = *w.rw_;
-  if (Sema::withdraw(w, &unclaim)) {
-    if (w.freed_ != 0) rw.reader_sema_.release(w.freed_);
-    w.holds_ = false;
-    rw.w_.hand_on();
-    return w.withdrawn_ = true;
-  }
-  if (!tearing_down()) {
-    w.give_up_ = true;
-    return false;
-  }
-  if (not_yet_woken(w)) return false;
   w.holds_ = false;
   if (w.writes_ || w.granted_)
     rw.unlock();
@@ -125,9 +133,9 @@ bool RWMutexReader::advance() noexcept {
   }
 }
 
-// Under the root's lock, w queued: takes it off the count, or refuses because it has been let in (RW4).
-bool RWMutexReader::uncount(RWMutexReader& w) noexcept {
-  Atomic<std::uint64_t>& state = w.rw_->state_;
+// Under the root's lock, w counted, with no permit: takes it off the count, or refuses because it has been let in (RW4).
+bool RWMutexReader::undo(SemaWaiter& w) noexcept {
+  Atomic<std::uint64_t>& state = static_cast<RWMutexReader&>(w).rw_->state_;
   std::uint64_t old = state.load(relaxed);  // a guess: the CAS decides
   do {
     if ((old >> RWMutex::held_off_shift) == 0) return false;
@@ -137,7 +145,7 @@ bool RWMutexReader::uncount(RWMutexReader& w) noexcept {
 
 bool RWMutexReader::withdraw_read(Waiter* waiter) noexcept {
   auto& w = static_cast<RWMutexReader&>(*waiter);
-  if (Sema::withdraw(w, &uncount)) return w.withdrawn_ = true;
+  if (Sema::withdraw(w, &undo)) return true;
   if (!tearing_down() || not_yet_woken(w)) return false;
   if (w.reads_ || w.granted_) w.rw_->runlock();
   return w.withdrawn_ = true;

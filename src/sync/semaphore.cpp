@@ -23,7 +23,7 @@ namespace detail {
 bool SemaphoreWaiter::withdraw_acquire(Waiter* waiter) noexcept {
   auto& w = static_cast<SemaphoreWaiter&>(*waiter);
   Semaphore& semaphore = *w.semaphore_;
-  if (semaphore.leave(w)) return w.withdrawn_ = true;
+  if (semaphore.leave(w)) return true;
   if (!tearing_down() || not_yet_woken(w)) return w.withdrawn_;
   if (!w.withdrawn_) semaphore.give_back(w.units_ * Semaphore::unit);
   return w.withdrawn_ = true;
@@ -32,8 +32,9 @@ bool SemaphoreWaiter::withdraw_acquire(Waiter* waiter) noexcept {
 bool SemaphoreAwaiter::suspend(FrameLink& leaf) noexcept {
   SemaphoreWaiter& w = waiter_.emplace(semaphore_, units_, g_);
   if (!semaphore_.try_take(w.units_)) {
+    const bool for_ever = semaphore_.too_many(w.units_);
     park_begin(g_, leaf, WaitReason::semacquire, &w);
-    if (!semaphore_.take_or_queue(w)) return true;
+    if (for_ever || !semaphore_.take_or_queue(w)) return true;
     park_abort(g_);
   }
   return Sleeper<SemaphoreWaiter>::finish(w, leaf);
@@ -53,14 +54,14 @@ void Semaphore::acquire_blocking(std::int64_t n) {
   detail::SemaphoreWaiter w(*this, n, nullptr);
   detail::ThreadParker parker;
   w.thread_ = &parker;
-  if (!take_or_queue(w)) parker.park();
+  if (too_many(w.units_) || !take_or_queue(w)) parker.park();
 }
 
-// True: has its units. False: published, or asleep for ever.
+// True: has its units, or is withdrawn. False: queued, and so published.
 bool Semaphore::take_or_queue(detail::SemaphoreWaiter& w) noexcept {
-  if (w.units_ > full_ / unit) return false;  // SW3
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::LockGuard guard(root.lock());
+  if (w.give_up_) return w.withdrawn_ = true;
   std::uint64_t old = state_.load(detail::relaxed);  // a guess while the bit is not set: the CAS decides
   while ((old & waited_for) == 0) {
     const bool enough = w.units_ <= old / unit;
@@ -69,7 +70,7 @@ bool Semaphore::take_or_queue(detail::SemaphoreWaiter& w) noexcept {
     if (enough) return true;
     break;
   }
-  root.push_back(key(), w);
+  root.push_back(w);
   return false;
 }
 
@@ -114,13 +115,17 @@ bool Semaphore::give_back(std::uint64_t units) noexcept {
 
 // True: w was queued, or asleep for ever, and is not any more.
 bool Semaphore::leave(detail::SemaphoreWaiter& w) noexcept {
-  if (w.units_ > full_ / unit) return true;  // SW3
+  if (too_many(w.units_)) return w.withdrawn_ = true;  // SW3
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::WakeList woken;
   {
     detail::LockGuard guard(root.lock());
-    if (!root.queued(w)) return false;
+    if (!root.queued(w)) {
+      w.give_up_ = true;
+      return false;
+    }
     root.erase(w);
+    w.withdrawn_ = true;
     grant(root, state_.load(detail::relaxed) & ~waited_for, woken);  // SW2: it may have been the first
   }
   woken.wake_all();

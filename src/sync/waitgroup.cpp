@@ -33,9 +33,9 @@ bool WaitGroupWaiter::advance() noexcept {
   }
 }
 
-// Under the root's lock, w queued (WG3).
-bool WaitGroupWaiter::uncount(WaitGroupWaiter& w) noexcept {
-  Atomic<std::uint64_t>& state = w.group_->state_;
+// Under the root's lock, w counted, with no permit (WG3).
+bool WaitGroupWaiter::undo(SemaWaiter& w) noexcept {
+  Atomic<std::uint64_t>& state = static_cast<WaitGroupWaiter&>(w).group_->state_;
   std::uint64_t old = state.load(relaxed);  // a guess: the CAS decides
   do {
     // No sleepers counted: the counter was zero, and was raised again before we came out.
@@ -46,7 +46,7 @@ bool WaitGroupWaiter::uncount(WaitGroupWaiter& w) noexcept {
 
 bool WaitGroupWaiter::withdraw_wait(Waiter* waiter) noexcept {
   auto& w = static_cast<WaitGroupWaiter&>(*waiter);
-  if (Sema::withdraw(w, &uncount)) return w.withdrawn_ = true;
+  if (Sema::withdraw(w, &undo)) return true;
   return tearing_down() && !not_yet_woken(w);  // a permit is nothing to anybody else
 }
 

@@ -4,10 +4,15 @@
 
 namespace gmp::detail {
 
-void NotifyList::join(Waiter& w) noexcept {
+bool NotifyList::join(Waiter& w) noexcept {
   LockGuard guard(lock_);
+  if (w.give_up_) {
+    w.withdrawn_ = true;
+    return false;
+  }
   list_.push_back(&w);
   size_.store(size_.load(relaxed) + 1, relaxed);  // N1: ordered by lock_, and by the caller's mutex
+  return true;
 }
 
 void NotifyList::notify_slow(bool all) noexcept {
@@ -27,10 +32,13 @@ void NotifyList::notify_slow(bool all) noexcept {
 
 bool NotifyList::withdraw(Waiter& w) noexcept {
   LockGuard guard(lock_);
-  if (!list_.linked(&w)) return false;
+  if (!list_.linked(&w)) {
+    w.give_up_ = true;
+    return false;
+  }
   list_.erase(&w);
   size_.store(size_.load(relaxed) - 1, relaxed);  // N1
-  return true;
+  return w.withdrawn_ = true;
 }
 
 }  // namespace gmp::detail

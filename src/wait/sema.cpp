@@ -23,6 +23,9 @@
 //   S2  a waiter is queued iff next_ is not null; it is a node of the tree iff it is the first at its address.
 //   S3  who is taken out by release() is granted_, and woken exactly once, after the lock is free.
 //   S4  the ring's order is the order of coming, except for who was put in front.
+//   S5  a g is `waiting` a little before it is queued, and may be withdrawn in between. Either withdrawal finds it queued, or it finds
+//   give_up_
+//       when it comes.
 #include "gmp/detail/wait/sema.hpp"
 
 #include "gmp/detail/base/assert.hpp"
@@ -41,10 +44,9 @@ SemaWaiter& as_sema(Waiter* w) noexcept { return static_cast<SemaWaiter&>(*w); }
 
 SemaRoot& SemaRoot::of(std::uintptr_t key) noexcept { return roots[(key >> 3) % roots_count]; }
 
-void SemaRoot::push_back(std::uintptr_t key, SemaWaiter& w) noexcept {
+void SemaRoot::push_back(SemaWaiter& w) noexcept {
   GMPCORO_ASSERT(!queued(w));
-  w.key_ = key;
-  const auto place = tree_.locate(key);
+  const auto place = tree_.locate(w.key_);
   SemaWaiter* head = place.found;
   if (head == nullptr) {
     w.next_ = w.prev_ = &w;
@@ -57,9 +59,9 @@ void SemaRoot::push_back(std::uintptr_t key, SemaWaiter& w) noexcept {
   last->next_ = head->prev_ = &w;
 }
 
-void SemaRoot::push_front(std::uintptr_t key, SemaWaiter& w) noexcept {
-  SemaWaiter* head = first(key);
-  push_back(key, w);  // a ring: the place before the first is the place behind the last
+void SemaRoot::push_front(SemaWaiter& w) noexcept {
+  SemaWaiter* head = first(w.key_);
+  push_back(w);  // a ring: the place before the first is the place behind the last
   if (head != nullptr) tree_.replace(head, &w);
 }
 
@@ -78,19 +80,31 @@ void SemaRoot::erase(SemaWaiter& w) noexcept {
   w.next_ = w.prev_ = nullptr;
 }
 
-bool Sema::acquire_or_queue(SemaWaiter& w, bool in_front) noexcept {
-  const std::uintptr_t address = key();
-  SemaRoot& root = SemaRoot::of(address);
+bool Sema::acquire_or_queue(SemaWaiter& w, bool in_front, Undo undo) noexcept {
+  GMPCORO_ASSERT(w.key_ == key());
+  SemaRoot& root = SemaRoot::of(w.key_);
   LockGuard guard(root.lock());
-  w.granted_ = permits_ > 0;
-  if (w.granted_) {
+  if (permits_ > 0) {
     --permits_;
+    w.granted_ = true;
     return true;
   }
+  if (w.give_up_ && undo(w)) return w.withdrawn_ = true;  // S5
   if (in_front)
-    root.push_front(address, w);
+    root.push_front(w);
   else
-    root.push_back(address, w);
+    root.push_back(w);
+  return false;
+}
+
+bool Sema::withdraw(SemaWaiter& w, Undo undo) noexcept {
+  SemaRoot& root = SemaRoot::of(w.key_);
+  LockGuard guard(root.lock());
+  if (root.queued(w) && undo(w)) {
+    root.erase(w);
+    return w.withdrawn_ = true;
+  }
+  w.give_up_ = true;  // S5
   return false;
 }
 

@@ -7,6 +7,7 @@
 //                                 Called first when nothing has happened, and after each sleep: then granted_, or withdrawn_, or both not
 //                                 (it was woken from another queue)
 //   Sema& sema() noexcept;  bool in_front() const noexcept;
+//   static bool undo(SemaWaiter& w) noexcept;      Sema::Undo
 //   static constexpr bool competes;   after a sleep, advance() may be false: a woken g has to compete
 // A g that must sleep again does not go back into its frame for it: advance() runs as its step (park.hpp).
 #pragma once
@@ -22,8 +23,9 @@ struct Sleeper {
   static bool suspend(W& w, FrameLink& leaf, WaitReason reason) noexcept {
     G* gp = w.g_;
     while (!w.advance()) {
+      w.key_ = w.sema().key();
       park_begin(gp, leaf, reason, &w, W::competes ? &step : nullptr);
-      if (!w.sema().acquire_or_queue(w, w.in_front())) return true;
+      if (!acquire_or_queue(w)) return true;
       park_abort(gp);
     }
     return finish(w, leaf);
@@ -41,8 +43,9 @@ struct Sleeper {
   static bool step(G* gp) noexcept {
     W& w = static_cast<W&>(*gp->waiter_);
     while (!w.advance()) {
+      w.key_ = w.sema().key();
       repark_begin(gp);
-      if (!w.sema().acquire_or_queue(w, w.in_front())) return false;
+      if (!acquire_or_queue(w)) return false;
       park_abort(gp);
       gp->waiter_ = &w;
       gp->step_ = &step;
@@ -55,9 +58,13 @@ struct Sleeper {
     while (!w.advance()) {
       ThreadParker parker;
       w.thread_ = &parker;
-      if (!w.sema().acquire_or_queue(w, w.in_front())) parker.park();
+      w.key_ = w.sema().key();
+      if (!acquire_or_queue(w)) parker.park();
     }
   }
+
+ private:
+  static bool acquire_or_queue(W& w) noexcept { return w.sema().acquire_or_queue(w, w.in_front(), &W::undo); }
 };
 
 }  // namespace gmp::detail

@@ -638,7 +638,7 @@ TEST(Checker, TheMutationCheckTellsNeededOrdersFromOthers) {
   std::string survivors, killed;
   for (const Mutant& m : found) (m.killed_by.empty() ? survivors : killed) += m.weakened + "; ";
   EXPECT_EQ("release -> relaxed; acquire -> relaxed; ", killed);
-  EXPECT_EQ("acq_rel -> acquire; acquire -> relaxed; acq_rel -> release; release -> relaxed; never reached; ", survivors);
+  EXPECT_EQ("acq_rel -> acquire; acq_rel -> release; acquire -> relaxed; release -> relaxed; never reached; ", survivors);
 
   EXPECT_TRUE(mentions(unexcused(found, {}), "survived"));
   EXPECT_TRUE(mentions(unexcused(found, {{"taken_.fetch_add", "", "a counter"}}), "never reached"));

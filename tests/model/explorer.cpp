@@ -105,18 +105,22 @@ Result Explorer::explore(const Options& options, const std::function<void(Run&)>
 
   Result result;
   FaultHandlers handlers(&Explorer::on_fault);
-  if (sigsetjmp(fault_, 1) == 0) {
-    run_all(body, seed, count, result);
-  } else {
-    host_.landed();
-  }
+  run_all_guarded(body, seed, count, result);
   result.hash = hash_;
   if (failed_) result.failure = report(strategy_->name(), result.schedules - 1, seed);
   failed_ = false;
   return result;
 }
 
-/// Apart from explore(), whose locals a fault's long jump would spoil.
+/// A function of its own, without locals that a fault's long jump could spoil.
+void Explorer::run_all_guarded(const std::function<void(Run&)>& body, std::uint64_t seed, std::uint64_t count, Result& result) {
+  if (sigsetjmp(fault_, 1) == 0) {
+    run_all(body, seed, count, result);
+  } else {
+    host_.landed();
+  }
+}
+
 void Explorer::run_all(const std::function<void(Run&)>& body, std::uint64_t seed, std::uint64_t count, Result& result) {
   steps_ = 0;
   for (std::uint64_t index = 0; index < count && !failed_; ++index) {

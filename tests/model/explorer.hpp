@@ -131,7 +131,8 @@ class Explorer {
   static constexpr unsigned longest_streak = 300;  // steps of one thread while others could run: a loop that waits for them
 
   // ---- runs and threads ----
-  void run_all(const std::function<void(Run&)>& body, std::uint64_t seed, std::uint64_t count, Result& result);
+  [[gnu::noinline]] void run_all_guarded(const std::function<void(Run&)>& body, std::uint64_t seed, std::uint64_t count, Result& result);
+  [[gnu::noinline]] void run_all(const std::function<void(Run&)>& body, std::uint64_t seed, std::uint64_t count, Result& result);
   void run_once(const std::function<void(Run&)>& body);
   static void thread_main();
   void finish_thread();

@@ -8,8 +8,6 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "gmp/detail/base/config.hpp"
-
 #if GMPCORO_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include "gmp/detail/base/config.hpp"
+
 #if defined(__x86_64__) && !defined(GMPCORO_MODEL_UCONTEXT)
 #define GMPCORO_MODEL_ASM_SWITCH 1
 #else
@@ -36,10 +38,6 @@ class Fiber {
   /// Tells the sanitizers that a long jump has brought the thread back to this fiber.
   void landed();
 
-  bool on_stack(const void* address) const noexcept {
-    return stack_ != nullptr && address >= stack_ - guard && address < stack_ + size;
-  }
-
  private:
   static constexpr std::size_t size = 256 * 1024;
   static constexpr std::size_t guard = 4096;
@@ -50,10 +48,14 @@ class Fiber {
 #else
   ucontext_t context_{};
 #endif
-  void* fake_stack_ = nullptr;      // ASan's
-  const void* bottom_ = nullptr;    // ASan's idea of the thread's own stack
+#if GMPCORO_ASAN
+  void* fake_stack_ = nullptr;
+  const void* bottom_ = nullptr;  // of the thread's own stack
   std::size_t bottom_size_ = 0;
+#endif
+#if GMPCORO_TSAN
   void* tsan_fiber_ = nullptr;
+#endif
 };
 
 }  // namespace gmp::model

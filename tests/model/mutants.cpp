@@ -161,8 +161,8 @@ std::vector<Mutant> mutants(std::string_view file, const std::vector<Model>& mod
     m.file = file;
     m.weakened = "never reached";
   }
-  std::stable_sort(result.begin(), result.end(), [](const Mutant& a, const Mutant& b) {
-    return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+  std::sort(result.begin(), result.end(), [](const Mutant& a, const Mutant& b) {
+    return std::tie(a.file, a.line, a.column, a.weakened) < std::tie(b.file, b.line, b.column, b.weakened);
   });
   return result;
 }

@@ -54,10 +54,16 @@ void ready(G* gp) noexcept;
 /// ready(), and the caller's slice ends: it gives way at its next co_await, so that gp runs next (Go: goyield in semrelease).
 void ready_handoff(G* gp) noexcept;
 
-/// Parks gp in `leaf` until op, which lies in its frame, is complete (WaitReason::io_wait). Nothing is touched after.
-void io_park(G* gp, FrameLink& leaf, IoOp* op) noexcept;
-/// Asks for the end of a pending op; whoever calls holds what keeps the op from ending. Any thread.
+/// Parks gp in `leaf` until op is complete (WaitReason::io_wait), then runs step before gp goes on. An M without a P cannot submit: then step
+/// runs first with op->state_ not done, and submits by io_repark(). w: for withdrawal, and for step to find its op by. Nothing is touched
+/// after.
+void io_park(G* gp, FrameLink& leaf, IoOp* op, Waiter* w, bool (*step)(G*)) noexcept;
+/// From within a step: gp sleeps on for op; waiter and step are as G says. The step touches nothing after, and returns false.
+void io_repark(G* gp, IoOp* op) noexcept;
+/// Asks for the end of an op that is or will be submitted; whoever calls holds what keeps its memory, and its executor. Any thread.
 void io_cancel(IoOp* op) noexcept;
+/// True if what gp submits now goes to the kernel together with others: its poller batches, and more gs of its P are ready.
+bool io_batches(G* gp) noexcept;
 
 /// Adds a timer: to the heap of the caller's P, or of some P of gp's executor. Any thread. Throws std::bad_alloc.
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns);

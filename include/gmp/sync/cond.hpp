@@ -16,7 +16,8 @@ namespace detail {
 struct CondWaiter : MutexWaiter {
   CondWaiter(Cond& cond, G* gp) noexcept;
 
-  bool advance() noexcept;  // sleeper.hpp
+  bool advance() noexcept;                                  // sleeper.hpp
+  static bool undo(SemaWaiter&) noexcept { return false; }  // it must have the mutex
 
   Cond* cond_;
   bool relocking_ = false;  // its time in the list is over, by a signal or by withdrawal

@@ -24,6 +24,7 @@ struct MutexWaiter : SemaWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return slept_; }
+  static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = true;
 
   static bool withdraw_lock(Waiter* w) noexcept;
@@ -39,7 +40,6 @@ struct MutexWaiter : SemaWaiter {
  private:
   bool compete() noexcept;
   bool accept_handoff(std::uint32_t state) noexcept;
-  static bool uncount(MutexWaiter& w) noexcept;
 };
 
 class MutexLockAwaiter;

@@ -37,12 +37,12 @@ struct OnceWaiter : SemaWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return false; }
+  static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = false;
 
   OnceState* once_;
 
  private:
-  static bool uncount(OnceWaiter& w) noexcept;
   static bool withdraw_call(Waiter* w) noexcept;
 };
 

@@ -23,6 +23,7 @@ struct RWMutexWriter : MutexWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return !holds_ && MutexWaiter::in_front(); }
+  static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = true;
 
   RWMutex* rw_;
@@ -31,7 +32,8 @@ struct RWMutexWriter : MutexWaiter {
 
  private:
   bool claim() noexcept;
-  static bool unclaim(RWMutexWriter& w) noexcept;
+  bool unclaim() noexcept;
+  void withdraw_for_good() noexcept;
   static bool withdraw_write(Waiter* w) noexcept;
 };
 
@@ -42,13 +44,13 @@ struct RWMutexReader : SemaWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return false; }
+  static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = false;
 
   RWMutex* rw_;
   bool reads_ = false;  // has the RWMutex
 
  private:
-  static bool uncount(RWMutexReader& w) noexcept;
   static bool withdraw_read(Waiter* w) noexcept;
 };
 

@@ -16,7 +16,9 @@ namespace detail {
 /// One who waits for his units.
 struct SemaphoreWaiter : SemaWaiter {
   SemaphoreWaiter(Semaphore& semaphore, std::int64_t units, G* gp) noexcept
-      : SemaWaiter(gp, &SemaphoreWaiter::withdraw_acquire), semaphore_(&semaphore), units_(static_cast<std::uint64_t>(units)) {}
+      : SemaWaiter(gp, &SemaphoreWaiter::withdraw_acquire), semaphore_(&semaphore), units_(static_cast<std::uint64_t>(units)) {
+    key_ = reinterpret_cast<std::uintptr_t>(&semaphore);
+  }
 
   Semaphore* semaphore_;
   std::uint64_t units_;
@@ -98,6 +100,7 @@ class Semaphore : detail::Immovable {
     }
     return false;
   }
+  bool too_many(std::uint64_t n) const noexcept { return n > full_ / unit; }
   bool take_or_queue(detail::SemaphoreWaiter& w) noexcept;
   void grant(detail::SemaRoot& root, std::uint64_t free, detail::WakeList& woken) noexcept;
   void release_slow(std::uint64_t units);

@@ -26,13 +26,13 @@ struct WaitGroupWaiter : SemaWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return false; }
+  static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = false;
 
   WaitGroup* group_;
   bool slept_ = false;
 
  private:
-  static bool uncount(WaitGroupWaiter& w) noexcept;
   static bool withdraw_wait(Waiter* w) noexcept;
 };
 
@@ -122,7 +122,7 @@ class WaitGroupAwaiter : public OperationAwaiter<WaitGroupAwaiter> {
   bool await_ready() const noexcept { return undisturbed() && group_.finished(); }
   bool suspend(FrameLink& leaf) noexcept;
   void await_resume() const {
-    if (tried_ && waiter_.get().slept_) group_.check_not_reused();
+    if (tried_ && waiter_.get().slept_ && !waiter_.get().withdrawn_) group_.check_not_reused();
   }
 
  private:

@@ -47,10 +47,10 @@ struct Options {
   /// Ms. One more: `fatal error: thread exhaustion`.      Go: debug.SetMaxThreads.
   int max_threads = 10'000;
   /// Replaces the end of the process when an exception leaves a g that nobody joins. Runs on the M, after the g's frames are gone.
-  std::function<void(std::exception_ptr, const GInfo&)> on_panic;
+  std::function<void(std::exception_ptr, const GInfo&)> on_panic = {};  // initialized, as the others: `{.procs = 2}` must not warn
   /// On each M, when its thread begins and before it ends: the host's thread-locals, priorities, names.
-  std::function<void()> on_thread_start;
-  std::function<void()> on_thread_stop;
+  std::function<void()> on_thread_start = {};
+  std::function<void()> on_thread_stop = {};
   /// How long stop() waits for gs that are parked in foreign awaits.
   std::chrono::nanoseconds stop_grace = std::chrono::seconds(1);
 };

@@ -60,12 +60,16 @@ struct OffG {
 };
 
 template <Operation Op>
-using OperationResult = decltype(std::declval<typename Op::Awaiter&>().await_resume());
+using OperationResult = decltype(std::declval<typename std::remove_cvref_t<Op>::Awaiter&>().await_resume());
 
 template <Operation Op>
-  requires(!std::is_lvalue_reference_v<Op>)
+  requires std::constructible_from<typename std::remove_cvref_t<Op>::Awaiter, G*, Op>
 OffG<OperationResult<Op>> operator co_await(Op&&) {
   return {};
 }
 
 }  // namespace gmp::detail
+
+namespace gmp {
+using detail::operator co_await;  // found for operations that are named in gmp, too: JoinHandle
+}

@@ -28,17 +28,17 @@ Sched* sched_here();
 /// Makes a g of the frame and queues it. Throws std::runtime_error("executor stopped"), std::bad_alloc; then the frame is the caller's still.
 void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
 
-template <class R>
+template <class R, bool = is_task<std::remove_cvref_t<R>>>
 struct ResultOf {
-  using type = R;
+  using type = std::conditional_t<std::is_lvalue_reference_v<R>, R, std::remove_cvref_t<R>>;
 };
-template <class T>
-struct ResultOf<Task<T>> {
-  using type = T;
+template <class R>
+struct ResultOf<R, true> {
+  using type = typename std::remove_cvref_t<R>::value_type;
 };
 /// What `co_await f(args...)`, or a plain call, gives.
 template <class F, class... A>
-using SpawnResult = typename ResultOf<std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>>::type;
+using SpawnResult = typename ResultOf<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>::type;
 
 template <class F>
 struct ByValue : std::false_type {};

@@ -22,8 +22,8 @@ class NotifyList : Immovable {
  public:
   constexpr NotifyList() noexcept = default;
 
-  /// Publishes w (PK2, park.hpp).
-  void join(Waiter& w) noexcept;
+  /// Publishes w (PK2, park.hpp). False: withdrawal came first, w is withdrawn_ and did not join.
+  bool join(Waiter& w) noexcept;
   /// Wakes the one that joined first, if any.
   void notify_one() noexcept {
     if (size_.load(relaxed) != 0) notify_slow(false);  // N1
@@ -32,7 +32,7 @@ class NotifyList : Immovable {
   void notify_all() noexcept {
     if (size_.load(relaxed) != 0) notify_slow(true);  // N1
   }
-  /// Takes w out. False: it has been notified.
+  /// Takes w out: withdrawn_. False: it has been notified, or has not joined yet; then give_up_ is set.
   bool withdraw(Waiter& w) noexcept;
   /// Momentary.
   std::uint32_t size() const noexcept { return size_.load(relaxed); }  // for who is alone with it

@@ -14,7 +14,7 @@ namespace gmp::detail {
 struct SemaWaiter : Waiter, RbNode {
   using Waiter::Waiter;
 
-  std::uintptr_t key_ = 0;  // the address, as a number: nobody looks there; under the root's lock
+  std::uintptr_t key_ = 0;  // the address, as a number: nobody looks there. Written while nobody knows of w
   bool granted_ = false;    // taken out of the queue, with a permit; under the root's lock until the waiter is woken
 };
 
@@ -29,9 +29,10 @@ class alignas(cache_line) SemaRoot {
   /// The waiter that came first; null if nobody sleeps there.
   SemaWaiter* first(std::uintptr_t key) const noexcept { return tree_.find(key); }
   bool queued(const SemaWaiter& w) const noexcept { return w.next_ != nullptr; }
-  void push_back(std::uintptr_t key, SemaWaiter& w) noexcept;
+  /// Queues w at its key_.
+  void push_back(SemaWaiter& w) noexcept;
   /// Before all others at the address: for who has been woken, and lost.
-  void push_front(std::uintptr_t key, SemaWaiter& w) noexcept;
+  void push_front(SemaWaiter& w) noexcept;
   /// w is queued here, anywhere.
   void erase(SemaWaiter& w) noexcept;
 
@@ -44,32 +45,30 @@ class alignas(cache_line) SemaRoot {
 /// A count of permits, and a queue for them. Four bytes; the queue is in the table, under the Sema's address.
 class Sema : Immovable {
  public:
+  /// Takes back what a waiter has counted of itself, or refuses, because a permit is on its way to it. Under the root's lock.
+  using Undo = bool (*)(SemaWaiter& w) noexcept;
+
   constexpr Sema() noexcept = default;
 
-  /// Takes a permit: w is granted_, nobody will wake it. Or queues w, at the end or in front: false, and w is published (PK2, park.hpp).
-  bool acquire_or_queue(SemaWaiter& w, bool in_front = false) noexcept;
+  /// The number under which its waiters stand in the table.
+  std::uintptr_t key() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
+
+  /// True: w has a permit and is granted_, or withdrawal came first and w is withdrawn_; nobody will wake it. False: w is queued, at
+  /// the end or in front, and so published (PK2, park.hpp). w.key_ is key(), from before the g's status became `waiting`.
+  bool acquire_or_queue(SemaWaiter& w, bool in_front, Undo undo) noexcept;
 
   /// Gives n permits: to those who sleep longest, the others are kept. handoff: and gives way to it. The Sema may be gone when it returns,
   /// and is not touched once the last permit can be taken.
   void release(std::uint32_t n = 1, bool handoff = false) noexcept;
 
-  /// Takes w out of its queue if it is there and undo(w) agrees; undo is called under the root's lock, and undoes what w has counted.
-  /// False: w has a permit, or undo refused because one is on its way.
-  template <class W>
-  static bool withdraw(W& w, bool (*undo)(W&) noexcept) noexcept {
-    SemaRoot& root = SemaRoot::of(w.key_);  // w has been queued: its key does not change any more
-    LockGuard guard(root.lock());
-    if (!root.queued(w) || !undo(w)) return false;
-    root.erase(w);
-    return true;
-  }
+  /// Takes w out of its queue if it is there and undo agrees: withdrawn_. False: it has a permit, or one is on its way, or it has not
+  /// joined yet; then give_up_ is set.
+  static bool withdraw(SemaWaiter& w, Undo undo) noexcept;
 
   /// The number of permits kept. For tests: it may have changed.
   std::uint32_t kept() const noexcept;
 
  private:
-  std::uintptr_t key() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
-
   std::uint32_t permits_ = 0;  // under the root's lock
 };
 static_assert(sizeof(Sema) == 4);

@@ -8,8 +8,9 @@
 //   W3  wake() reads g_ and thread_ first and touches nothing of the waiter after: the frame may be gone. Until then it cannot be gone: a
 //       g goes on, and is destroyed, only after it has left `waiting`, which is wake()'s doing.
 //   W4  withdraw() is called by who knows the g to be waiting and kept so (its canceller, or stop()): true means the waiter was still
-//       queued, is out now, everything it counted is undone, and no wake-up will come; false means a grant is on its way or has come, and
-//       if the operation would nevertheless have to sleep again (a mutex that a newcomer took), it ends withdrawn instead.
+//       queued, is out now, everything it counted is undone, and no wake-up will come; false means a grant is on its way or has come, or
+//       that the waiter is not queued yet. Then give_up_ is set, and should the operation have to sleep once more (a mutex that a newcomer
+//       took), it ends withdrawn instead.
 //   W5  while tearing_down(), withdraw() also takes back what was granted to a g that was woken and has not gone on: a permit goes to the
 //       next in the queue, a lock is unlocked. False then means only that another thread is about to wake the g: to be called again.
 #pragma once
@@ -45,7 +46,7 @@ struct Waiter : Immovable {
   bool (*withdraw_)(Waiter*) noexcept;  // or null: it cannot be withdrawn
   Waiter* next_ = nullptr;              // links of the queue that holds it; null iff in none
   Waiter* prev_ = nullptr;              // in a WakeList this one alone is used
-  bool give_up_ = false;                // withdraw() came too late: rather than sleep again, end withdrawn. By who keeps the g waiting
+  bool give_up_ = false;                // withdraw() found it not queued: rather than sleep, end withdrawn. Under the queue's lock
   bool withdrawn_ = false;              // the operation has not happened, and will not. Read when the g goes on
 };
 

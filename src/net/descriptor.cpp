@@ -1,0 +1,120 @@
+// src/net/descriptor.cpp — closing, deadlines, and the end of a descriptor.
+// Go: internal/poll/fd_unix.go (FD.Close, destroy), internal/poll/fd_poll_runtime.go.  Room: net (floor 5).
+#include "net/descriptor.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include "gmp/detail/park.hpp"
+#include "net/op_error.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+std::error_code last_error() noexcept { return {errno, errno_category()}; }
+
+/// Numbers the lives of descriptors, since the system's numbers come back.
+std::uint64_t next_serial() noexcept {
+  static Atomic<std::uint64_t> serials{1};
+  return serials.fetch_add(1, relaxed);
+}
+
+}  // namespace
+
+void ref_handle(Descriptor* fd) noexcept { fd->ref_handle(); }
+void unref_handle(Descriptor* fd) noexcept { fd->unref_handle(); }
+
+Descriptor::Descriptor(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept
+    : fd_(fd), serial_(next_serial()), listens_(listens), network_(network), local_(local), remote_(remote) {}
+
+Descriptor* Descriptor::make(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept {
+  return new (std::nothrow) Descriptor(fd, network, listens, local, remote);
+}
+
+void Descriptor::unref_handle() noexcept {
+  if (handles_.fetch_sub(1, acq_rel) != 1) return;  // [FD-REFS] the last one sees what the others did
+  static_cast<void>(close());                       // closed before: so be it
+  unref();
+}
+
+void Descriptor::unref() noexcept {
+  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [FD-REFS]
+}
+
+// The socket is shut down because closing the number is not enough: an operation in flight keeps the file alive in the kernel, its peer
+// without a FIN, a listener's port in use.
+std::error_code Descriptor::close() noexcept {
+  if (!mutex_.close_and_ref()) return make_error_code(errc::closed);
+  ::shutdown(fd_, SHUT_RDWR);  // ENOTCONN and the like: then there is nobody to tell
+  WakeList woken;
+  {
+    LockGuard guard(mutex_.lock());
+    mutex_.take_waiters(woken);
+    cancel(FdSide::read);
+    cancel(FdSide::write);
+  }
+  woken.wake_all();
+  if (mutex_.unref()) release();
+  return {};
+}
+
+void Descriptor::release() noexcept {
+  ::close(fd_);  // EINTR: it is closed all the same
+  WakeList woken;
+  {
+    LockGuard guard(mutex_.lock());
+    released_ = true;
+    while (Waiter* w = closers_.pop_front()) woken.push(w);
+  }
+  woken.wake_all();
+  unref();
+}
+
+bool Descriptor::withdraw_closer(Waiter& w) noexcept {
+  LockGuard guard(mutex_.lock());
+  if (!FdMutex::Waiters::linked(&w)) return false;
+  closers_.erase(&w);
+  return true;
+}
+
+// Under lock(). A side that nobody has needs no cancel: who takes it sees what there is to see (FM3).
+void Descriptor::cancel(FdSide s) noexcept {
+  if (mutex_.is_held(s)) io_cancel(&side(s).op_);
+}
+
+void Descriptor::Side::fire(Timer* timer, std::int64_t) noexcept { io_cancel(&static_cast<Side*>(timer)->op_); }
+
+std::error_code Descriptor::set_deadline(std::int64_t when_ns, bool read, bool write) noexcept {
+  Use use(this);
+  if (!use) return make_error_code(errc::closed);
+  LockGuard guard(mutex_.lock());
+  for (const FdSide s : {FdSide::read, FdSide::write}) {
+    if (!(s == FdSide::read ? read : write)) continue;
+    Side& side = this->side(s);
+    const std::int64_t was = side.deadline_.load(relaxed);  // written under this lock
+    side.deadline_.store(when_ns, relaxed);                 // [FD-WORD] published by the RMW that follows
+    mutex_.set_deadline_bit(s, when_ns != never);
+    if (when_ns < was) cancel(s);  // DE4
+  }
+  return {};
+}
+
+std::error_code Descriptor::shut_down(int how) noexcept {
+  Use use(this);
+  if (!use) return make_error_code(errc::closed);
+  if (::shutdown(fd_, how) != 0) return last_error();
+  return {};
+}
+
+std::error_code Descriptor::set_option(int level, int option, const void* value, unsigned size) noexcept {
+  Use use(this);
+  if (!use) return make_error_code(errc::closed);
+  if (::setsockopt(fd_, level, option, value, size) != 0) return last_error();
+  return {};
+}
+
+}  // namespace gmp::detail

@@ -1,0 +1,128 @@
+// src/net/descriptor.hpp — Descriptor: what all handles of one socket share, from its opening to the end of its last user.
+// Go: internal/poll/fd_unix.go (FD), net/fd_posix.go (netFD).  Room: net (floor 5).
+//
+// The IoOps, one a side, lie here and not in the frames: FdMutex lets one g use a side at a time, and whoever wants to end an operation
+// (close, a deadline, until) need not know whether there is one just now.
+// A cancel that comes when nothing is in flight sticks to the op (op.hpp: `cancelling`); the next one that is submitted ends at once, finds
+// no reason for it, and is submitted again.  So a cancel is never lost, and one too many costs a round through the poller.
+//
+// Who may go when:
+//   DE1  the record lives while a handle, the open number, or a `closed()` in progress needs it: refs_. The number needs it until FdMutex says that the
+//        last user has left (FM2); users therefore hold no share of refs_ of their own.
+//   DE2  the last handle that goes closes.
+//   DE3  release() runs once: it gives the number back, and wakes those in closed().
+//
+// Who may touch what:
+//   sides_[s].op_, drained_, the timer   who holds side s; a cancel, at any time (op.hpp)
+//   deadline_                            written under lock(); read by who holds the side
+//   closers_, released_                  under lock()
+// A closer or setter cancels under lock().  Whoever finds its op cancelled takes lock() once before it goes on: then the canceller is through
+// with the poller, which may go with the executor when its gs are gone.                                                    [FD-CANCEL]
+//
+// Deadlines.  set_deadline writes the time down; the g that waits has the timer, in a heap of its own executor and for no longer than it
+// waits, since the executor may be gone before the connection is.  A timer that fires only cancels; the g looks at the clock and at what
+// the deadline is now, and ends, or goes on waiting.  So a deadline that is moved on costs nothing until the old one has come.
+//   DE4  a g that waits has its timer at the deadline or before, or a cancel on its way: who makes the deadline earlier cancels. (A g writes
+//        its cancel flag off, then does an RMW on the word, then reads deadline_: FM3.)
+#pragma once
+
+#include <cstdint>
+#include <system_error>
+
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/net/addr.hpp"
+#include "gmp/detail/net/descriptor_ref.hpp"
+#include "gmp/detail/netpoll/op.hpp"
+#include "gmp/detail/timer/heap.hpp"
+#include "net/fd_mutex.hpp"
+
+namespace gmp::detail {
+
+class Descriptor : Immovable {
+ public:
+  struct Side : Timer {
+    Side() noexcept : Timer(&Side::fire) {}
+    static void fire(Timer* timer, std::int64_t now) noexcept;
+
+    IoOp op_;
+    Atomic<std::int64_t> deadline_{never};
+    enum class Input : std::uint8_t { unknown, drained, more };
+    Input input_ = Input::unknown;  // of the read side: what the last read left behind
+  };
+
+  /// Takes over a non-blocking descriptor; null: no memory, and the descriptor is the caller's still. network: a literal.
+  static Descriptor* make(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept;
+
+  // ---- the handles'
+  void ref_handle() noexcept { handles_.fetch_add(1, relaxed); }  // [FD-REFS] a copy of a handle that we hold
+  void unref_handle() noexcept;
+
+  // ---- from anywhere
+  /// errc::closed if it was closed already.
+  std::error_code close() noexcept;
+  bool is_closed() const noexcept { return mutex_.is_closed(); }
+  std::error_code shut_down(int how) noexcept;
+  std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
+  /// deadline_none: none. Both: bits of the sides.
+  std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
+  int native_handle() const noexcept { return mutex_.is_closed() ? -1 : fd_; }
+  const net::Addr& local() const noexcept { return local_; }
+  const net::Addr& remote() const noexcept { return remote_; }
+  const char* network() const noexcept { return network_; }
+  bool listens() const noexcept { return listens_; }
+
+  /// A reference for code that uses the number.
+  class Use;
+
+  // ---- FdOperation's
+  Side& side(FdSide s) noexcept { return sides_[static_cast<unsigned>(s)]; }
+  void cancel(FdSide s) noexcept;
+  /// After mutex_ said so (FM2).
+  void release() noexcept;
+
+  // ---- ClosedOp's
+  void ref() noexcept { refs_.fetch_add(1, relaxed); }  // [FD-REFS]
+  void unref() noexcept;
+  /// Queues w until release(). False: it is over. before(): under the lock, just before w is published.
+  template <class F>
+  bool wait_released(Waiter& w, F before) noexcept {
+    LockGuard guard(mutex_.lock());
+    if (released_) return false;
+    before();
+    closers_.push_back(&w);
+    return true;
+  }
+  bool withdraw_closer(Waiter& w) noexcept;
+
+  FdMutex mutex_;
+  const int fd_;
+  const std::uint64_t serial_;
+
+ private:
+  Descriptor(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept;
+  ~Descriptor() = default;
+
+  Atomic<std::uint32_t> handles_{1};
+  Atomic<std::uint32_t> refs_{2};  // DE1: the handles', the number's, one for each closed()
+  const bool listens_;
+  bool released_ = false;          // lock()
+  FdMutex::Waiters closers_;       // lock()
+  Side sides_[2];
+  const char* const network_;
+  const net::Addr local_, remote_;
+};
+
+class Descriptor::Use : Immovable {
+ public:
+  /// fd may be null.
+  explicit Use(Descriptor* fd) noexcept : fd_(fd != nullptr && fd->mutex_.ref() == FdMutex::Got::it ? fd : nullptr) {}
+  ~Use() {
+    if (fd_ != nullptr && fd_->mutex_.unref()) fd_->release();
+  }
+  explicit operator bool() const noexcept { return fd_ != nullptr; }
+
+ private:
+  Descriptor* fd_;
+};
+
+}  // namespace gmp::detail

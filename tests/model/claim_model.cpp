@@ -1,0 +1,109 @@
+// tests/model/claim_model.cpp — models of src/sched/claim.hpp: a P is touched by its M or by who takes it, never by both.
+// Go: none.  Room: tests/model.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "model/model.hpp"
+#include "sched/claim.hpp"
+
+namespace gmp::model {
+namespace {
+
+/// The P's contents are plain memory: any two unordered touches fail the run (H1, H5).
+struct Processor {
+  Var<int> contents;
+  int owner = 1;  // the model's own: 1 the M, 2 the taker
+
+  void touch(int who) {
+    check(owner == who, "a P is touched by one whom it does not belong to");
+    contents.set(contents.get() + 1);
+  }
+};
+
+template <bool Barrier>
+bool try_take(detail::Claim& claim, Processor& processor) {
+  if (!claim.ask()) return false;
+  if constexpr (Barrier) heavy_barrier();
+  if (!claim.outside()) {
+    claim.withdraw();
+    return false;
+  }
+  if (!claim.take()) return false;
+  processor.owner = 2;
+  processor.touch(2);
+  return true;
+}
+
+/// The M enters and leaves three times, as an operation does; sysmon tries twice.
+template <bool Barrier>
+void enter_against_take(model::Run& run) {
+  detail::Claim claim;
+  Processor processor;
+  claim.exit();  // the M is in user code
+  bool robbed = false, taken = false;
+  run.thread([&] {
+    for (int i = 0; i < 3 && !robbed; ++i) {
+      if (claim.enter() == detail::Claim::Entered::robbed)
+        robbed = true;
+      else
+        processor.touch(1);
+      claim.exit();
+    }
+  });
+  run.thread([&] {
+    for (int i = 0; i < 2 && !taken; ++i) taken = try_take<Barrier>(claim, processor);
+  });
+  run.join();
+  check(!robbed || taken, "the M lost a P that nobody took");
+  if (taken && !robbed) check(claim.enter() == detail::Claim::Entered::robbed, "the M was not told");
+}
+
+/// After it was robbed it gets another P, which can be taken again: a stale claim must not stand.
+void robbed_twice(model::Run& run) {
+  detail::Claim claim;
+  Processor first, second;
+  Processor* current = &first;  // the model's own
+  claim.exit();
+  run.thread([&] {
+    for (int i = 0; i < 2; ++i) {
+      if (claim.enter() == detail::Claim::Entered::robbed)
+        current = &second;
+      else
+        current->touch(1);
+      claim.exit();
+    }
+  });
+  run.thread([&] {
+    if (try_take<true>(claim, first)) {
+      if (current == &second) try_take<true>(claim, second);
+    }
+  });
+  run.join();
+}
+
+const std::vector<Model> models{
+    {"enter against take", {.schedules = 30'000}, enter_against_take<true>},
+    {"robbed twice", {.schedules = 20'000}, robbed_twice},
+};
+
+TEST(ClaimModel, APBelongsToOne) {
+  for (const Model& model : models) {
+    const Result result = explore(model.options, model.body);
+    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
+  }
+}
+
+TEST(ClaimModel, WithoutTheBarrierItDoesNot) {
+  const Result result = explore({.schedules = 30'000}, enter_against_take<false>);
+  EXPECT_FALSE(result.failure.empty());
+}
+
+TEST(ClaimModel, EveryOrderIsNeeded) {
+  const auto all = mutants("sched/claim.hpp", models);
+  std::printf("%s", describe(all).c_str());
+  EXPECT_EQ(unexcused(all, {}), "");
+}
+
+}  // namespace
+}  // namespace gmp::model

@@ -1,0 +1,112 @@
+// tests/model/gs.cpp — park.hpp as modelled gs see it.
+// Go: none.  Room: tests/model.
+#include "model/gs.hpp"
+
+#include <memory>
+
+#include "gmp/detail/base/assert.hpp"
+
+namespace gmp::detail {
+
+struct SemaRootVerifier {
+  static void forget_all() {
+    for (std::uintptr_t i = 0; i < 251; ++i) std::construct_at(&SemaRoot::of(i << 3).tree_);
+  }
+};
+
+}  // namespace gmp::detail
+
+namespace gmp::model {
+
+World world;
+
+void reset_world() {
+  world = World{};
+  detail::SemaRootVerifier::forget_all();
+}
+
+namespace {
+constexpr std::uint32_t waiting = static_cast<std::uint32_t>(detail::Status::waiting);
+constexpr std::uint32_t runnable = static_cast<std::uint32_t>(detail::Status::runnable);
+constexpr std::uint32_t running = static_cast<std::uint32_t>(detail::Status::running);
+}  // namespace
+
+void ModelG::sleep() {
+  for (;;) {
+    block_until([this] { return peek(gp.status_) == runnable; }, "parked");
+    check(gp.status_.exchange(running, detail::acquire) == runnable, "woken, and not runnable");
+    if (gp.step_ == nullptr || gp.step_(&gp)) return;
+  }
+}
+
+bool ModelG::cancel() {
+  std::uint32_t was = waiting;
+  if (!gp.status_.compare_exchange_strong(was, waiting | detail::scan_bit, detail::acq_rel, detail::relaxed)) return false;
+  detail::Waiter* w = gp.waiter_;
+  const bool out = w->withdraw_(w);
+  const std::uint32_t left = gp.status_.fetch_and(~detail::scan_bit, detail::acq_rel);
+  check(!out || left == (waiting | detail::scan_bit), "withdrawn and woken");
+  if (out) detail::ready(&gp);
+  return out;
+}
+
+void ModelG::stop(detail::Waiter& w) {
+  world.tearing_down |= 1u << static_cast<unsigned>(self());
+  while (!w.withdraw_(&w)) pause();
+  world.tearing_down &= ~(1u << static_cast<unsigned>(self()));
+}
+
+}  // namespace gmp::model
+
+namespace gmp::detail {
+
+using model::world;
+
+Atomic<std::uint32_t> attention{0};
+
+void require_plain_thread(const char*, const char*) {}
+
+void park_begin(G* gp, FrameLink& leaf, WaitReason, Waiter* w, bool (*step)(G*)) noexcept {
+  gp->leaf_ = &leaf;
+  gp->waiter_ = w;
+  gp->step_ = step;
+  gp->status_.store(model::waiting, release);
+}
+
+void park_abort(G* gp) noexcept {
+  std::uint32_t was = model::waiting;
+  while (!gp->status_.compare_exchange_weak(was, model::running, acq_rel, relaxed)) {
+    was = model::waiting;
+    cpu_pause();
+  }
+  gp->waiter_ = nullptr;
+  gp->step_ = nullptr;
+}
+
+void repark_begin(G* gp) noexcept { gp->status_.store(model::waiting, release); }
+
+bool give_way(G*, FrameLink&) noexcept { return false; }
+
+void ready(G* gp) noexcept {
+  std::uint32_t was = gp->status_.load(relaxed);
+  do {
+    if ((was & ~scan_bit) != model::waiting) fatal("a goroutine that does not wait was made ready");
+  } while (!gp->status_.compare_exchange_weak(was, model::runnable | (was & scan_bit), acq_rel, relaxed));
+}
+
+void ready_handoff(G* gp) noexcept { ready(gp); }
+
+std::int64_t now_ns() noexcept { return world.clock_ns += world.clock_step_ns; }
+
+bool can_spin(G*, int iteration) noexcept { return iteration < world.spins; }
+
+bool tearing_down() noexcept { return (world.tearing_down >> static_cast<unsigned>(model::self()) & 1) != 0; }
+
+bool take_phantom(const void* lock) noexcept {
+  if (world.phantom != lock) return false;
+  world.phantom = nullptr;
+  return true;
+}
+void note_phantom(const void* lock) noexcept { world.phantom = lock; }
+
+}  // namespace gmp::detail

@@ -1,0 +1,55 @@
+// tests/model/gs.hpp — modelled gs: what of park.hpp the sleepers of wait and sync need, without a scheduler.
+// Go: none.  Room: tests/model.
+//
+// A modelled thread stands for a g and for the M that runs it: it parks by really blocking, and runs the step when it was made ready, as an
+// M's loop does.  The status word is played faithfully, scan bit included, since withdrawal leans on it.
+//
+//     ModelG g;
+//     MutexWaiter w(mutex, &g.gp);
+//     g.await<MutexWaiter>(w);            // co_await mutex.lock()
+//     if (!w.withdrawn_) mutex.unlock();
+#pragma once
+
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/wait/waiter.hpp"
+#include "model/model.hpp"
+#include "wait/sleeper.hpp"
+
+namespace gmp::model {
+
+/// How the modelled world is. A body resets it first, then changes it before its threads start.
+struct World {
+  std::int64_t clock_step_ns = 1;  // by which each look at the clock moves it: 2 ms makes every sleeper a late one
+  int spins = 0;                   // can_spin() allows so many
+  unsigned tearing_down = 0;       // a bit for each modelled thread that destroys the frames of a stopped executor
+  const void* phantom = nullptr;
+  std::int64_t clock_ns = 0;
+};
+extern World world;
+
+/// The world as it is by default, and nobody asleep anywhere: a run that was given up left its sleepers in the table.
+void reset_world();
+
+struct ModelG {
+  detail::G gp;
+  detail::FrameLink leaf;
+
+  ModelG() { gp.status_.store(static_cast<std::uint32_t>(detail::Status::running), detail::relaxed); }
+
+  /// Blocks until it is made ready, and runs its step; until the operation is over.
+  void sleep();
+
+  /// co_await, with all that follows.
+  template <class W>
+  void await(W& w) {
+    if (detail::Sleeper<W>::suspend(w, leaf, detail::WaitReason::none)) sleep();
+  }
+
+  /// What a canceller does, once: if the g waits, keeps it waiting and withdraws. True: the operation was withdrawn by this.
+  bool cancel();
+
+  /// What stop() does, on a thread that is tearing_down: nobody will run the g any more, whatever it waits for or has got.
+  void stop(detail::Waiter& w);
+};
+
+}  // namespace gmp::model

@@ -1,0 +1,188 @@
+// tests/model/wake_model.cpp — models of src/sched/idle.hpp: no wake-up is lost between "put work, look for sleepers" and "sleep, look for work".
+// Go: runtime/proc.go, "Worker thread parking/unparking".  Room: tests/model.
+//
+// Ms are modelled threads with the production IdleSet and run queues of capacity 2; sleeping is waiting for a flag that a hand-over sets.  An M
+// that got its item stays with it for ever (it ends), as an M does whose g computes: if a wake-up is lost somebody sleeps on work, and
+// the model deadlocks.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "gmp/detail/sys/lock.hpp"
+#include "model/model.hpp"
+#include "sched/idle.hpp"
+#include "sched/run_queue.hpp"
+
+namespace gmp::model {
+namespace {
+
+struct Item {
+  Var<int> made;
+  int taken = 0;
+};
+
+struct World {
+  static constexpr int procs = 4;
+  using Queue = detail::BasicRunQueue<Item, 2, std::uint8_t>;
+
+  detail::IdleSet idle;
+  Queue queues[procs];
+  detail::Lock lock;
+  Item* global = nullptr;                // lock
+  detail::Atomic<int> global_size{0};
+  bool rung[procs] = {};                 // the model's own: set by a hand-over
+
+  auto hand() {
+    return [this](int p) { rung[p] = true; };
+  }
+  void push_local(int p, Item& item) {
+    item.made.set(1);
+    if (Item* kicked = queues[p].push_next(&item)) check(queues[p].push_tail(kicked), "room");
+    idle.wake_one(hand());
+  }
+  void push_global(Item& item) {
+    item.made.set(1);
+    {
+      detail::LockGuard guard(lock);
+      check(global == nullptr, "one is enough");
+      global = &item;
+      global_size.store(1, detail::seq_cst);
+    }
+    idle.wake_one(hand());
+  }
+  Item* find(int p) {
+    if (global_size.load(detail::relaxed) != 0) {
+      detail::LockGuard guard(lock);
+      if (Item* item = std::exchange(global, nullptr)) {
+        global_size.store(0, detail::relaxed);
+        return item;
+      }
+    }
+    for (int victim = 0; victim < procs; ++victim) {
+      if (victim == p) continue;
+      if (Item* item = queues[victim].steal_into(queues[p], true)) return item;
+    }
+    return nullptr;
+  }
+  bool work_anywhere() {
+    if (global_size.load(detail::seq_cst) != 0) return true;
+    for (auto& queue : queues) {
+      if (!queue.empty()) return true;
+    }
+    return false;
+  }
+  /// The M of P p: until it has found `wanted` items.
+  void serve(int p, bool spinning = false) {
+    for (;;) {
+      if (!spinning) spinning = idle.start_spinning(procs);
+      Item* item = spinning || global_size.load(detail::relaxed) != 0 ? find(p) : nullptr;
+      if (item != nullptr) {
+        if (spinning) idle.found_work(hand());
+        check(item->made.get() == 1, "an item came before it was made");
+        check(++item->taken == 1, "an item came twice");
+        return;
+      }
+      if (!idle.park(p, spinning, [&] { return work_anywhere(); })) continue;
+      block_until([&] { return rung[p]; }, "an M sleeps");
+      rung[p] = false;
+      idle.unpark(p, spinning);
+    }
+  }
+};
+
+/// One M queues a g behind the one that it is busy with; another is about to sleep.
+void local_push_against_park(model::Run& run) {
+  World world;
+  Item item;
+  run.thread([&] { world.push_local(0, item); });
+  run.thread([&] { world.serve(1); });
+  run.join();
+  check(item.taken == 1, "nobody ran it");
+}
+
+/// A thread that is no M queues one; both Ms are about to sleep.
+void global_push_against_two_parks(model::Run& run) {
+  World world;
+  Item first, second;
+  run.thread([&] {
+    world.push_global(first);
+    world.push_local(0, second);
+  });
+  run.thread([&] { world.serve(1); });
+  run.thread([&] { world.serve(2); });
+  run.join();
+  check(first.taken == 1 && second.taken == 1, "one was forgotten");
+}
+
+/// Two pushers, each sees the other's spinner; two sleepers, both have to come (W').
+void two_pushes_against_two_parks(model::Run& run) {
+  World world;
+  Item first, second;
+  run.thread([&] { world.push_local(0, first); });
+  run.thread([&] { world.push_local(3, second); });
+  run.thread([&] { world.serve(1); });
+  run.thread([&] { world.serve(2); });
+  run.join();
+  check(first.taken == 1 && second.taken == 1, "one was forgotten");
+}
+
+/// A waker that had reserved a spinner's place finds no idle P: it must look again after it gave the place back.
+void reserved_place(model::Run& run) {
+  World world;
+  Item first, second;
+  world.idle.put(2);  // a P whose M takes it back by itself, as after a completion
+  run.thread([&] { world.push_local(0, first); });
+  run.thread([&] {
+    bool spinning = false;
+    world.idle.unpark(2, spinning);
+    if (spinning) world.idle.found_work(world.hand());
+    world.push_local(3, second);
+  });
+  run.thread([&] {
+    world.serve(1);
+    Item* rest = world.find(1);
+    if (rest != nullptr) ++rest->taken;
+  });
+  run.join();
+  check(first.taken + second.taken >= 1, "nobody came");
+}
+
+const std::vector<Model> models{
+    {"local push against park", {.schedules = 20'000}, local_push_against_park},
+    {"global push against two parks", {.schedules = 20'000}, global_push_against_two_parks},
+    {"two pushes against two parks", {.schedules = 30'000}, two_pushes_against_two_parks},
+    {"reserved place", {.schedules = 20'000}, reserved_place},
+};
+
+TEST(WakeModel, NoWakeUpIsLost) {
+  for (const Model& model : models) {
+    const Result result = explore(model.options, model.body);
+    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
+  }
+}
+
+TEST(WakeModel, EveryOrderInIdleIsNeeded) {
+  const auto all = mutants("sched/idle.hpp", models);
+  std::printf("%s", describe(all).c_str());
+  EXPECT_EQ(unexcused(all, {}), "");
+}
+
+/// The rule itself: a parker that looks before it says that it sleeps loses a wake-up, and the models see it.
+TEST(WakeModel, AParkerThatLooksTooEarlyIsFound) {
+  const Result result = explore({.schedules = 20'000}, [](model::Run& run) {
+    World world;
+    Item item;
+    run.thread([&] { world.push_local(0, item); });
+    run.thread([&] {
+      if (world.work_anywhere()) return;
+      bool spinning = false;
+      if (!world.idle.park(1, spinning, [] { return false; })) return;
+      block_until([&] { return world.rung[1]; }, "an M sleeps");
+    });
+    run.join();
+  });
+  EXPECT_FALSE(result.failure.empty());
+}
+
+}  // namespace
+}  // namespace gmp::model
