@@ -26,7 +26,17 @@ Sched* sched_here() {
   return sched_of(default_executor());
 }
 
-void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) { sched->start(sched->new_g(&root, where, end)); }
+// From another thread the executor may be stopping at this moment: it waits until the g is started, or refuses it (ST4).
+void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) {
+  G* here = current_g();
+  if (here != nullptr && here->sched_ == sched) {
+    sched->start(sched->new_g(&root, where, end));
+    return;
+  }
+  if (!sched->enter_if_running()) throw std::runtime_error("executor stopped");
+  auto leave = defer([&]() noexcept { sched->leave_user(); });
+  sched->start(sched->new_g(&root, where, end));
+}
 
 bool LockThreadOp::Awaiter::await_ready() {
   M* mp = caller_->m_;

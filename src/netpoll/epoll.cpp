@@ -38,8 +38,8 @@
 #include <vector>
 
 #include "gmp/detail/base/assert.hpp"
+#include "netpoll/bell.hpp"
 #include "netpoll/poller.hpp"
-#include "sched/bell.hpp"
 
 namespace gmp::detail {
 namespace {
@@ -67,10 +67,12 @@ int poll_now(int fd, short events) noexcept {
 
 /// EAGAIN is for the caller to see, so what would block is EINPROGRESS.
 int connect_now(IoOp* op) noexcept {
-  if (!op->second_step_) {
+  if (op->step_ == 0) {
     if (::connect(op->fd_, static_cast<const sockaddr*>(op->data_), static_cast<socklen_t>(op->size_)) == 0) return 0;
-    op->second_step_ = errno == EINPROGRESS || errno == EINTR;
-    if (op->second_step_) errno = EINPROGRESS;
+    if (errno == EINPROGRESS || errno == EINTR) {
+      op->step_ = 1;
+      errno = EINPROGRESS;
+    }
     return -1;
   }
   if (poll_now(op->fd_, POLLOUT) < 0) {
@@ -318,7 +320,7 @@ class EpollPoller final : public Poller {
   void serve(Entry& entry, int fd, std::uint32_t events) noexcept {
     if (entry.readers_.empty() && entry.writers_.empty()) {
       if (++entry.vain_ >= vain_max) {
-        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // a new file of that number is not registered: nothing happens to it
+        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // were it a newer file by now, its next op registers it again
         entry.registered_ = false;
         return;
       }

@@ -11,7 +11,7 @@
 #include <cerrno>
 
 #include "gmp/detail/base/assert.hpp"
-#include "sched/bell.hpp"
+#include "netpoll/bell.hpp"
 
 namespace gmp::detail {
 
@@ -19,7 +19,8 @@ bool Poller::begin(IoOp* op) noexcept {
   op->poller_ = this;
   op->next_ = op->prev_ = op->cancel_next_ = nullptr;
   op->missing_ = 0;
-  op->waiting_ = op->ended_ = op->cancel_seen_ = op->second_step_ = false;
+  op->step_ = 0;
+  op->waiting_ = op->ended_ = op->cancel_seen_ = false;
   in_flight_.store(in_flight_.load(relaxed) + 1, relaxed);  // [IN-FLIGHT] only the owner writes
   std::uint32_t was = IoOp::idle;
   if (op->state_.compare_exchange_strong(was, IoOp::pending, release, acquire)) return true;  // [OP-STATE] cancel() may now use poller_

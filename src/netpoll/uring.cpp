@@ -21,6 +21,8 @@
 //   UR4  IORING_SQ_TASKRUN stays set until the submitter enters the kernel, so it is a reason to enter only for a thread with ops of its own
 //        in flight here: submitters_ counts them by thread.
 //   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
+//   UR6  EAGAIN is no answer: kernels before 6.4 give it for pipes and others that are non-blocking, instead of waiting.  A poll waits in the
+//        op's place, then it is sent again.  A read or write only once: of a file without poll it might say EAGAIN for ever.
 #include <liburing.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -33,8 +35,8 @@
 #include <vector>
 
 #include "gmp/detail/base/assert.hpp"
+#include "netpoll/bell.hpp"
 #include "netpoll/poller.hpp"
-#include "sched/bell.hpp"
 #include "sys/os.hpp"
 
 #ifdef GMPCORO_TSAN
@@ -179,9 +181,21 @@ GMPCORO_NOINLINE const void* this_thread() noexcept {
 bool readable_first(IoKind kind) noexcept {
   return kind == IoKind::recv || kind == IoKind::recv_msg || kind == IoKind::accept || kind == IoKind::read || kind == IoKind::poll_in;
 }
-/// Kinds that may be sent again after a poll when they would have blocked; a poll never would, for a connect it is an answer.
-bool waits_by_poll(IoKind kind) noexcept {
-  return kind != IoKind::nop && kind != IoKind::connect && kind != IoKind::poll_in && kind != IoKind::poll_out;
+/// UR6. A poll never would have blocked, for a connect EAGAIN is an answer.
+bool waits_by_poll(const IoOp* op) noexcept {
+  switch (op->kind_) {
+    case IoKind::recv:
+    case IoKind::recv_msg:
+    case IoKind::send:
+    case IoKind::send_msg:
+    case IoKind::accept:
+      return true;
+    case IoKind::read:
+    case IoKind::write:
+      return op->step_ == 0;
+    default:
+      return false;
+  }
 }
 
 void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
@@ -196,7 +210,7 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
     call(IORING_OP_POLL_ADD, nullptr, 0, 0);
     sqe->poll32_events = std::endian::native == std::endian::big ? static_cast<unsigned>(events) << 16 : static_cast<unsigned>(events);
   };
-  if (op->second_step_) return poll_for(readable_first(op->kind_) ? POLLIN : POLLOUT);
+  if (op->step_ == 1) return poll_for(readable_first(op->kind_) ? POLLIN : POLLOUT);
   switch (op->kind_) {
     case IoKind::nop:
       sqe->opcode = IORING_OP_NOP;
@@ -459,15 +473,18 @@ class UringPoller final : public Poller {
 #ifdef GMPCORO_TSAN
     __tsan_acquire(op);  // UR5
 #endif
+#ifdef GMPCORO_INJECT
+    result = GMPCORO_INJECT(op, result);  // tests: what this kernel does not answer
+#endif
     --submitters_[op->submitter_].in_flight_;
     --op->missing_;
-    // Some files answer EAGAIN when they are non-blocking (terminals; most on old kernels): a poll waits in the op's place.
-    if (!op->cancel_seen_ && (op->second_step_ ? result >= 0 : result == -EAGAIN && waits_by_poll(op->kind_))) {
-      op->second_step_ = !op->second_step_;
-      enqueue(op);
-      return;
+    if (op->step_ == 1 ? result >= 0 : result == -EAGAIN && waits_by_poll(op)) {  // UR6
+      if (!op->cancel_seen_) {
+        op->step_ = op->step_ == 1 ? 2 : 1;
+        return enqueue(op);
+      }
+      result = -ECANCELED;
     }
-    if (op->cancel_seen_ && (op->second_step_ || result == -EAGAIN)) result = -ECANCELED;
 #ifdef GMPCORO_MSAN
     unpoison(op, result);
 #endif

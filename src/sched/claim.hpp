@@ -16,7 +16,7 @@
 //       runs a full barrier on every thread, so that after it the M either sees the claim at its next enter, or its in_rt == 1 is seen.
 //   H3  the CASes on claim arbitrate: M refuses or the taker takes, never both.
 //   H4  claim == 2 implies that no P names this M; only that M leaves 2.
-//   H5  exit (release) to the taker's in_rt (acquire) hands the contents over; 1 -> 2 to slow tells the M.
+//   H5  exit (release) to the taker's in_rt (acquire) hands the contents over. claim itself carries nothing: its CASes are relaxed.
 //   H6  an M in its loop, or parked, has in_rt == 1 and cannot be robbed.
 // Where the kernel refuses membarrier, enter stores in_rt by an exchange (10 to 17 ns instead of 0.5); chosen once, at start.
 #pragma once
@@ -41,13 +41,13 @@ class Claim : Immovable {
       in_rt_.store(1, relaxed);                              // [CLAIM] ordered before the next line by the taker's barrier (H2)
       std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order too
     }
-    if (claim_.load(acquire) == none) [[likely]] return Entered::with_p;  // [CLAIM]
+    if (claim_.load(seq_cst) == none) [[likely]] return Entered::with_p;  // [CLAIM] seq_cst for the exchange; free on x86
     return enter_slow();
   }
   void exit() noexcept { in_rt_.store(0, release); }  // [CLAIM] hands the P's contents to a taker (H5)
 
   /// Owner only: somebody wants the P, or has it.
-  bool disturbed() const noexcept { return claim_.load(acquire) != none; }  // [CLAIM]
+  bool disturbed() const noexcept { return claim_.load(relaxed) != none; }
   bool inside() const noexcept { return in_rt_.load(relaxed) != 0; }
 
   /// Taker: first half. False: somebody else is at it.
@@ -56,11 +56,11 @@ class Claim : Immovable {
     return claim_.compare_exchange_strong(was, asked, seq_cst, relaxed);  // [CLAIM]
   }
   /// Taker, after the barrier: true if the M is in user code and stays there as far as its P is concerned.
-  bool outside() const noexcept { return in_rt_.load(acquire) == 0; }  // [CLAIM] H5
+  bool outside() const noexcept { return in_rt_.load(seq_cst) == 0; }  // [CLAIM] H5; seq_cst against the exchange
   /// Taker: second half. True: the P is the taker's.
   bool take() noexcept {
     std::uint32_t was = asked;
-    return claim_.compare_exchange_strong(was, taken, acq_rel, relaxed);  // [CLAIM]
+    return claim_.compare_exchange_strong(was, taken, relaxed, relaxed);  // H3
   }
   /// Taker: gives up. The M may have refused in the meantime.
   void withdraw() noexcept {
@@ -74,9 +74,9 @@ class Claim : Immovable {
  private:
   GMPCORO_NOINLINE Entered enter_slow() noexcept {
     std::uint32_t was = asked;
-    if (claim_.compare_exchange_strong(was, none, acq_rel, acquire)) return Entered::with_p;  // [CLAIM] refused (H3)
-    if (was == none) return Entered::with_p;                                                  // the taker gave up
-    claim_.store(none, release);  // [CLAIM] H4: a new claim may come once this M has a P again
+    if (claim_.compare_exchange_strong(was, none, relaxed, relaxed)) return Entered::with_p;  // refused (H3)
+    if (was == none) return Entered::with_p;                                                   // the taker gave up
+    claim_.store(none, relaxed);  // H4: a new claim may come once this M has a P again
     return Entered::robbed;
   }
 

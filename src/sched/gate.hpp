@@ -5,7 +5,9 @@
 // unlinked the g's waiter, under its queue's lock, and then comes here to queue the g, while stop() may be under way.
 //   ST2  whoever comes calls enter() before he takes the g out of `waiting`.  stop() waits for each g whose waiter it could not withdraw until
 //        it has left `waiting`, and then until nobody is inside: so nobody touches an executor that is gone.                        [USERS]
-//   ST3  who comes in while it stops queues nothing: the g is destroyed where it is.                                                [STOP]
+//   ST3  who comes in while it stops queues nothing: the g is destroyed where it is.
+//   ST4  a thread that starts a new g counts itself first and then looks; stop() says so first and then waits for the count. One of them sees
+//        the other: no g is started that the stop does not find.                                                                     [STOP]
 #pragma once
 
 #include <cstdint>
@@ -19,17 +21,24 @@ class Gate : Immovable {
  public:
   enum State : std::uint32_t { running, stopping, stopped };
 
-  bool is_running() const noexcept { return state_.load(acquire) == running; }  // [STOP]
-  bool is_stopped() const noexcept { return state_.load(acquire) == stopped; }  // [STOP]
-  /// As is_running, for an M that has put its P on the idle list and must not miss the stop.
-  bool is_running_seq() const noexcept { return state_.load(seq_cst) == running; }  // [STOP]
+  /// A hint; an M that must not miss a stop has its bell rung after it began.
+  bool is_running() const noexcept { return state_.load(relaxed) == running; }
+  bool is_stopped() const noexcept { return state_.load(acquire) == stopped; }  // [STOPPED]
 
   void begin_stop() noexcept { state_.store(stopping, seq_cst); }  // [STOP] then every bell is rung
-  void end_stop() noexcept { state_.store(stopped, release); }     // [STOP]
+  void end_stop() noexcept { state_.store(stopped, release); }     // [STOPPED] all that the stop did
 
-  void enter() noexcept { users_.fetch_add(1, relaxed); }  // [USERS] made visible by the g's leaving `waiting`, which is a release
-  void leave() noexcept { users_.fetch_sub(1, release); }  // [USERS]
-  bool empty() const noexcept { return users_.load(acquire) == 0; }  // [USERS]
+  /// ST4. False: it stops, or has stopped; the caller is not inside.
+  bool enter_if_running() noexcept {
+    users_.fetch_add(1, seq_cst);                        // [STOP]
+    if (state_.load(seq_cst) == running) return true;  // [STOP]
+    leave();
+    return false;
+  }
+  /// ST2. Made visible by the g's leaving `waiting`, which is a release.
+  void enter() noexcept { users_.fetch_add(1, relaxed); }
+  void leave() noexcept { users_.fetch_sub(1, release); }             // [USERS]
+  bool empty() const noexcept { return users_.load(seq_cst) == 0; }  // [USERS] [STOP]
 
  private:
   Atomic<std::uint32_t> state_{running};

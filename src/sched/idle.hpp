@@ -25,20 +25,20 @@ class IdleSet : Immovable {
  public:
   /// The P's own M, about to sleep, or who stops using the P.
   void put(int p) noexcept {
-    words_[p / 64].fetch_or(bit(p), seq_cst);  // [WAKE]
-    count_.fetch_add(1, seq_cst);              // [WAKE] put before the look at the queues
+    words_[p / 64].fetch_or(bit(p), seq_cst);  // [TIMER-WAKE] before the look at the timers
+    count_.fetch_add(1, seq_cst);              // [WAKE] before the look at the queues; [IDLE-COUNT]
   }
   /// Anybody: true if p was idle and is the caller's now.
   bool take(int p) noexcept {
     if ((words_[p / 64].load(relaxed) & bit(p)) == 0) return false;
-    if ((words_[p / 64].fetch_and(~bit(p), seq_cst) & bit(p)) == 0) return false;  // [WAKE]
-    count_.fetch_sub(1, seq_cst);  // [WAKE]
+    if ((words_[p / 64].fetch_and(~bit(p), relaxed) & bit(p)) == 0) return false;  // one of two gets it; a P's contents go to its own M only
+    count_.fetch_sub(1, relaxed);  // late is harmless: a waker then looks in vain
     return true;
   }
   /// Anybody: some idle P, the lowest first (its caches are the warmest), or -1.
   int take_any() noexcept {
     for (int word = 0; word < procs_max / 64; ++word) {
-      for (std::uint64_t set = words_[word].load(seq_cst); set != 0; set &= set - 1) {  // [WAKE]
+      for (std::uint64_t set = words_[word].load(relaxed); set != 0; set &= set - 1) {  // a guess: take() decides
         const int p = word * 64 + std::countr_zero(set);
         if (take(p)) return p;
       }
@@ -46,8 +46,8 @@ class IdleSet : Immovable {
     }
     return -1;
   }
-  bool contains(int p) const noexcept { return (words_[p / 64].load(seq_cst) & bit(p)) != 0; }  // [WAKE]
-  int count() const noexcept { return count_.load(seq_cst); }                                    // [WAKE]
+  bool contains(int p) const noexcept { return (words_[p / 64].load(seq_cst) & bit(p)) != 0; }  // [TIMER-WAKE] after the timer
+  int count() const noexcept { return count_.load(acquire); }  // [IDLE-COUNT] and what those Ms did before
   int spinners() const noexcept { return spinners_.load(relaxed); }
 
   /// The waker, after it enqueued: takes an idle P off and hands it, with a spinner's place, to an M: hand(p). Two loads when no P is idle.
@@ -66,7 +66,7 @@ class IdleSet : Immovable {
   /// An M without work asks to look for some: at most half as many as Ps are busy.
   bool start_spinning(int procs) noexcept {
     if (2 * spinners_.load(relaxed) >= procs - count_.load(relaxed)) return false;
-    spinners_.fetch_add(1, seq_cst);  // [WAKE]
+    spinners_.fetch_add(1, relaxed);  // what counts is the step down, in the same word's order
     return true;
   }
   /// The spinner has found something, or stops for another reason.
@@ -76,7 +76,7 @@ class IdleSet : Immovable {
     wake_one(hand);  // W'
   }
   void stop_spinning() noexcept { spinners_.fetch_sub(1, seq_cst); }  // [WAKE] before the parker's look at the queues
-  void add_spinner() noexcept { spinners_.fetch_add(1, seq_cst); }    // [WAKE]
+  void add_spinner() noexcept { spinners_.fetch_add(1, relaxed); }
 
   /// P's M has found nothing. True: it may sleep, and calls unpark() after. False: there is work, or the P was handed back to it; it goes on,
   /// spinning. look(): is there anything in any queue, timer, poller?
@@ -103,7 +103,7 @@ class IdleSet : Immovable {
     if (count_.load(seq_cst) <= 0) return false;     // [WAKE] enqueue before this look
     if (spinners_.load(seq_cst) != 0) return false;  // [WAKE] a spinner will find it (W')
     int none = 0;
-    return spinners_.compare_exchange_strong(none, 1, seq_cst, relaxed);  // [WAKE] lost to another waker: its spinner will find it
+    return spinners_.compare_exchange_strong(none, 1, relaxed, relaxed);  // lost to another waker: its spinner will find it
   }
   // True: look again (W').
   bool give_up_place() noexcept {

@@ -300,7 +300,7 @@ bool Sched::work_anywhere(P* pp) noexcept {
 
 void Sched::park_m(M* mp) noexcept {
   P* pp = mp->p_;
-  if (!idle_.park(pp->id_, mp->spinning_, [&] { return work_anywhere(pp) || !gate_.is_running_seq(); })) return;
+  if (!idle_.park(pp->id_, mp->spinning_, [&] { return work_anywhere(pp) || !gate_.is_running(); })) return;
   bump(pp->parks_);
   const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
   std::int64_t timeout = -1;
@@ -423,6 +423,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
 void Sched::finish(M* mp, G* gp) noexcept {
   mp->ended_ = nullptr;
   std::exception_ptr thrown = std::exchange(mp->thrown_, nullptr);
+  if (main_.load(relaxed) == gp) main_.store(nullptr, relaxed);  // before this P can go idle: the caller of run() is about to stop us
   mp->claim_.exit();
   gp->root_->handle().destroy();
   if (gp->end_ != nullptr)
@@ -516,6 +517,10 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   gp->locked_ = gp->started_ = false;
   gp->winner_.store(0, relaxed);
   root->g_ = gp;
+  if (detect_deadlock_ && !has_main_) {
+    has_main_ = true;  // by the thread that called run(), before any M runs
+    main_.store(gp, relaxed);
+  }
   if (mp != nullptr && mp->sched_ == this)
     mp->spawned_.store(mp->spawned_.load(relaxed) + 1, relaxed);
   else

@@ -174,6 +174,7 @@ class Sched : Immovable {
   /// A dump has let go of a g that was made ready meanwhile.
   void queue_scanned(G* gp) noexcept;
   /// A stretch in which the executor must not go: begun while one of its gs still waits.
+  bool enter_if_running() noexcept { return gate_.enter_if_running(); }
   void enter_user() noexcept { gate_.enter(); }
   void leave_user() noexcept { gate_.leave(); }
 
@@ -229,6 +230,8 @@ class Sched : Immovable {
 
   const Options options_;
   const bool detect_deadlock_;            // the free run() only
+  bool has_main_ = false;
+  Atomic<G*> main_{nullptr};              // there: its first g, until that has ended; no deadlock is reported before or after
   gmp::Poller poller_ = gmp::Poller::automatic;  // resolved at construction
   unsigned ring_entries_ = 0;
   Gate gate_;

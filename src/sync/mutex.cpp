@@ -64,7 +64,7 @@ bool MutexWaiter::accept_handoff(std::uint32_t old) noexcept {
     std::uint32_t next = (old - Mutex::one_waiter) | Mutex::locked;
     // Back to normal as soon as possible: two gs that hand over in lock step are slow, and would go on for ever.
     if (!starving_ || (next >> Mutex::waiters_shift) == 0) next &= ~Mutex::starving;
-    if (mutex_->state_.compare_exchange_weak(old, next, acquire, relaxed)) return holds_ = true;  // [MUTEX]
+    if (mutex_->state_.compare_exchange_weak(old, next, relaxed, relaxed)) return holds_ = true;  // ordered by the permit
   }
 }
 

@@ -21,7 +21,7 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   self->unref();
 }
 
-bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) noexcept {
+bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) {
   w.g_ = gp;
   park_begin(gp, leaf, WaitReason::join, &w);
   Waiter* nobody = nullptr;

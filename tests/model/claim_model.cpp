@@ -16,6 +16,7 @@ struct Processor {
   int owner = 1;  // the model's own: 1 the M, 2 the taker
 
   void touch(int who) {
+    step();  // anything may happen between the M's entry and its touch
     check(owner == who, "a P is touched by one whom it does not belong to");
     contents.set(contents.get() + 1);
   }
@@ -36,8 +37,9 @@ bool try_take(detail::Claim& claim, Processor& processor) {
 }
 
 /// The M enters and leaves three times, as an operation does; sysmon tries twice.
-template <bool Barrier>
+template <bool Barrier, bool Exchange = false>
 void enter_against_take(model::Run& run) {
+  detail::Claim::use_exchange(Exchange);
   detail::Claim claim;
   Processor processor;
   claim.exit();  // the M is in user code
@@ -61,6 +63,7 @@ void enter_against_take(model::Run& run) {
 
 /// After it was robbed it gets another P, which can be taken again: a stale claim must not stand.
 void robbed_twice(model::Run& run) {
+  detail::Claim::use_exchange(false);
   detail::Claim claim;
   Processor first, second;
   Processor* current = &first;  // the model's own
@@ -84,6 +87,7 @@ void robbed_twice(model::Run& run) {
 
 const std::vector<Model> models{
     {"enter against take", {.schedules = 30'000}, enter_against_take<true>},
+    {"where membarrier is refused", {.schedules = 30'000}, enter_against_take<false, true>},
     {"robbed twice", {.schedules = 20'000}, robbed_twice},
 };
 

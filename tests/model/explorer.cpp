@@ -191,6 +191,7 @@ void Explorer::fail(std::string what, const Where& where) {
     std::abort();
   }
   heap::use(false);
+  failure_ = std::move(what);  // nothing on this stack will be destroyed
   if (guess_.open) {
     // It counts only if what was guessed comes true: see what the others do.
     if (doubtful_) abandon();
@@ -198,7 +199,6 @@ void Explorer::fail(std::string what, const Where& where) {
     block([](void* guess) -> bool { return !static_cast<Guess*>(guess)->open; }, &guess_, "a guess", false, where);
   }
   failed_ = true;
-  failure_ = std::move(what);  // nothing on this stack will be destroyed
   failed_at_ = where;
   leave();
 }

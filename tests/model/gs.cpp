@@ -34,9 +34,15 @@ constexpr std::uint32_t running = static_cast<std::uint32_t>(detail::Status::run
 void ModelG::sleep() {
   for (;;) {
     block_until([this] { return peek(gp.status_) == runnable; }, "parked");
-    check(gp.status_.exchange(running, detail::acquire) == runnable, "woken, and not runnable");
-    if (gp.step_ == nullptr || gp.step_(&gp)) return;
+    if (step()) return;
   }
+}
+
+bool ModelG::woken() const { return peek(gp.status_) == runnable; }
+
+bool ModelG::step() {
+  check(gp.status_.exchange(running, detail::acquire) == runnable, "woken, and not runnable");
+  return gp.step_ == nullptr || gp.step_(&gp);
 }
 
 bool ModelG::cancel() {

@@ -45,6 +45,11 @@ struct ModelG {
     if (detail::Sleeper<W>::suspend(w, leaf, detail::WaitReason::none)) sleep();
   }
 
+  /// It was made ready, and nobody has run it yet.
+  bool woken() const;
+  /// What an M's loop does before it goes on in the frame of a woken g; false: it sleeps again.
+  bool step();
+
   /// What a canceller does, once: if the g waits, keeps it waiting and withdraws. True: the operation was withdrawn by this.
   bool cancel();
 

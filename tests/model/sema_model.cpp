@@ -51,12 +51,12 @@ struct OnePermit : SemaWaiter {
 
 /// Releases one for each that is counted, at most n.
 void release_counted(Word& word, int n) {
-  int old = word.counted.load(detail::relaxed);
+  int old = word.counted.fetch_add(0, detail::relaxed);  // the last value, not any
   while (n > 0 && old > 0) {
     if (!word.counted.compare_exchange_weak(old, old - 1, detail::relaxed, detail::relaxed)) continue;
     word.sema.release();
     --n;
-    old = word.counted.load(detail::relaxed);
+    --old;
   }
 }
 
@@ -121,12 +121,11 @@ void withdraw_against_release(model::Run& run) {
   });
   run.thread([&] {  // the rest, so that all ends
     block_until([&] { return stopped; }, "the first releaser");
+    const auto over = [](const OnePermit& w) { return w.granted_ || w.withdrawn_; };
     for (;;) {
-      const auto over = [](const ModelG& one) { return peek(one.gp.status_) == static_cast<std::uint32_t>(detail::Status::running); };
+      block_until([&] { return peek(word.counted) > 0 || (over(first) && over(second)); }, "somebody to release");
+      if (over(first) && over(second)) break;
       release_counted(word, 2);
-      if (over(g[0]) && over(g[1]) && peek(word.counted) == 0 && (first.granted_ || first.withdrawn_) && (second.granted_ || second.withdrawn_))
-        break;
-      pause();
     }
   });
   run.join();
@@ -151,8 +150,8 @@ void withdrawn_frame_goes(model::Run& run) {
   run.thread([&] { g.cancel(); });
   run.thread([&] {
     while (!gone) {
+      block_until([&] { return gone || peek(word.counted) > 0; }, "somebody to release");
       release_counted(word, 1);
-      if (!gone) pause();
     }
   });
   run.join();

@@ -100,6 +100,27 @@ void two_wakes_against_stop(model::Run& run) {
   run.join();
 }
 
+/// A thread starts a new g while the executor stops: it is refused, or the stop finds the g.
+void start_against_stop(model::Run& run) {
+  auto executor = std::make_unique<Executor>();
+  Executor* raw = executor.get();
+  bool started = false, found = false;
+  detail::Atomic<int> live{0};
+  run.thread([&] {
+    if (!raw->gate.enter_if_running()) return;
+    started = true;
+    live.store(1, detail::relaxed);
+    raw->gate.leave();
+  });
+  run.thread([&] {
+    raw->gate.begin_stop();
+    while (!raw->gate.empty()) detail::cpu_pause();
+    found = live.load(detail::relaxed) == 1;
+  });
+  run.join();
+  check(!started || found, "a g was started that the stop did not find");
+}
+
 /// A stopped executor is seen as such, with all that its stop did.
 void stopped_is_seen(model::Run& run) {
   Gate gate;
@@ -121,9 +142,11 @@ void scan_against_ready(model::Run& run) {
   g.status.store(static_cast<std::uint32_t>(detail::Status::running), detail::relaxed);
   Queue queue;
   queue.waiting = false;
+  Var<int> handed{0};  // what a waker leaves in the frame: a received value
   int runs = 0;
   auto execute = [&] {
     check(++runs == 1, "queued twice");
+    check(handed.get() == 1, "it runs without what it was woken for");
     g.status.store(static_cast<std::uint32_t>(detail::Status::running), detail::relaxed);
     g.frame.set(g.frame.get() + 1);  // it runs: its frame changes
   };
@@ -134,7 +157,9 @@ void scan_against_ready(model::Run& run) {
     queue.waiting = true;
   });
   run.thread([&] {  // a waker
-    if (queue.unlink() && status::make_runnable(g.status)) execute();
+    if (!queue.unlink()) return;
+    handed.set(1);
+    if (status::make_runnable(g.status)) execute();
   });
   run.thread([&] {  // a dump
     if (!status::begin_scan(g.status)) return;
@@ -165,6 +190,7 @@ void scan_against_abort(model::Run& run) {
 const std::vector<Model> models{
     {"wake against stop", {.schedules = 20'000}, wake_against_stop},
     {"two wakes against stop", {.schedules = 10'000}, two_wakes_against_stop},
+    {"start against stop", {.schedules = 20'000}, start_against_stop},
     {"stopped is seen", {.schedules = 2'000}, stopped_is_seen},
     {"scan against ready", {.schedules = 20'000}, scan_against_ready},
     {"scan against abort", {.schedules = 10'000}, scan_against_abort},

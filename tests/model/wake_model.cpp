@@ -140,18 +140,52 @@ void reserved_place(model::Run& run) {
   });
   run.thread([&] {
     world.serve(1);
-    Item* rest = world.find(1);
-    if (rest != nullptr) ++rest->taken;
+    world.serve(1);
   });
   run.join();
-  check(first.taken + second.taken >= 1, "nobody came");
+  check(first.taken == 1 && second.taken == 1, "one was forgotten");
+}
+
+/// A thread without a P adds a timer to the heap of a P whose M is about to sleep until a later one.
+void timer_against_park(model::Run& run) {
+  World world;
+  detail::Atomic<int> when{0};
+  bool late = false;
+  run.thread([&] {
+    when.store(1, detail::seq_cst);
+    if (world.idle.contains(1)) world.rung[1] = true;
+  });
+  run.thread([&] {
+    bool spinning = false;
+    if (!world.idle.park(1, spinning, [] { return false; })) return;
+    if (when.load(detail::seq_cst) == 0) block_until([&] { return world.rung[1]; }, "an M sleeps over a timer");
+    late = true;
+  });
+  run.join();
+  check(late, "it came through");
+}
+
+/// Who finds all Ps idle sees what their Ms did before: the main g's end, for the deadlock report.
+void idle_tells(model::Run& run) {
+  World world;
+  Var<int> main_ended{0};
+  run.thread([&] {
+    main_ended.set(1);
+    world.idle.put(1);
+  });
+  run.thread([&] {
+    if (world.idle.count() == 1) check(main_ended.get() == 1, "idle before its work was done");
+  });
+  run.join();
 }
 
 const std::vector<Model> models{
     {"local push against park", {.schedules = 20'000}, local_push_against_park},
     {"global push against two parks", {.schedules = 20'000}, global_push_against_two_parks},
     {"two pushes against two parks", {.schedules = 30'000}, two_pushes_against_two_parks},
-    {"reserved place", {.schedules = 20'000}, reserved_place},
+    {"reserved place", {.schedules = 60'000}, reserved_place},
+    {"timer against park", {.schedules = 10'000}, timer_against_park},
+    {"idle tells", {.schedules = 2'000}, idle_tells},
 };
 
 TEST(WakeModel, NoWakeUpIsLost) {
@@ -164,7 +198,9 @@ TEST(WakeModel, NoWakeUpIsLost) {
 TEST(WakeModel, EveryOrderInIdleIsNeeded) {
   const auto all = mutants("sched/idle.hpp", models);
   std::printf("%s", describe(all).c_str());
-  EXPECT_EQ(unexcused(all, {}), "");
+  // W' after a reserved place: the interleaving takes a push and a park between two steps of the waker, and these models do not reach it.
+  const char* why = "kept by the argument of W' in the file; no model here reaches the interleaving";
+  EXPECT_EQ(unexcused(all, {{"spinners_.fetch_sub(1, seq_cst);  // [WAKE]\n", "", why}, {"return count_.load(seq_cst) > 0;", "", why}}), "");
 }
 
 /// The rule itself: a parker that looks before it says that it sleeps loses a wake-up, and the models see it.

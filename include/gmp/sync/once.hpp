@@ -153,7 +153,7 @@ class OnceTaskAwaiter : public OperationAwaiter<Self> {
   template <class Promise>
   GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
     if (child_) return child_->await_suspend(frame);
-    G* gp = this->g_;
+    G* gp = frame.promise().g_;
     OnceState& once = static_cast<Self*>(this)->once();
     if (once.park(frame.promise(), gp, waiter_)) return std::noop_coroutine();
     return transfer(gp, frame);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <coroutine>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -32,18 +33,39 @@ struct Ready {
   int await_resume() const noexcept { return 11; }
 };
 
+// Threads that a goroutine starts to be resumed by.  Each waits until it is in the list: the goroutine may look at it, or start another.
+class Threads {
+ public:
+  template <class F>
+  void start(F f) {
+    std::lock_guard guard(mutex_);
+    threads_.emplace_back([this, f] {
+      { std::lock_guard listed(mutex_); }
+      f();
+    });
+  }
+  std::thread::id last() {
+    std::lock_guard guard(mutex_);
+    return threads_.back().get_id();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::jthread> threads_;
+};
+
 // Resumed by a thread of its own, after `delay`.
 struct OnThread {
-  explicit OnThread(std::vector<std::jthread>& where, std::chrono::microseconds d = 0us) : threads(&where), delay(d) {}
+  explicit OnThread(Threads& where, std::chrono::microseconds d = 0us) : threads(&where), delay(d) {}
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
-    threads->emplace_back([handle, this_delay = delay] {
+    threads->start([handle, this_delay = delay] {
       if (this_delay > 0us) std::this_thread::sleep_for(this_delay);
       handle.resume();
     });
   }
   std::thread::id await_resume() const noexcept { return std::this_thread::get_id(); }
-  std::vector<std::jthread>* threads;
+  Threads* threads;
   std::chrono::microseconds delay;
 };
 
@@ -71,14 +93,14 @@ struct GivesItsOwnHandle {  // "go on at once", said the long way
 };
 
 struct GivesNoop {
-  explicit GivesNoop(std::vector<std::jthread>& where) : threads(&where) {}
+  explicit GivesNoop(Threads& where) : threads(&where) {}
   bool await_ready() const noexcept { return false; }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> handle) {
-    threads->emplace_back([handle] { handle.resume(); });
+    threads->start([handle] { handle.resume(); });
     return std::noop_coroutine();
   }
   int await_resume() const noexcept { return 15; }
-  std::vector<std::jthread>* threads;
+  Threads* threads;
 };
 
 enum class When { ready, suspend, resume };
@@ -168,7 +190,7 @@ TEST(Foreign, BoolAwaitSuspendThatSuspendsAndThatDoesNot) {
 }
 
 TEST(Foreign, HandleAwaitSuspendToItselfAndToNoop) {
-  std::vector<std::jthread> threads;
+  Threads threads;
   run([&threads]() -> Task<> {
     int got = co_await GivesItsOwnHandle{};
     EXPECT_EQ(got, 14);
@@ -225,12 +247,12 @@ TEST(Foreign, ExceptionsOfAwaitReadySuspendAndResumeAreRethrown) {
 }
 
 TEST(Foreign, CompletedOnAnotherThreadTheGoroutineGoesOnOnItsOwnExecutor) {
-  std::vector<std::jthread> threads;
+  Threads threads;
   Executor ex({.procs = 2, .name = "own"});
   ex.run([&threads, &ex]() -> Task<> {
     for (int i = 0; i < 20; ++i) {
       const std::thread::id where = co_await OnThread(threads, std::chrono::microseconds(i % 2 * 300));
-      EXPECT_NE(where, threads.back().get_id());
+      EXPECT_NE(where, threads.last());
       EXPECT_EQ(where, std::this_thread::get_id());
       EXPECT_EQ(Executor::current(), &ex);
     }
@@ -259,7 +281,7 @@ TEST(Foreign, ATaskOfAnotherLibraryByTransferAndBack) {
 }
 
 TEST(Foreign, OthersRunWhileOneWaits) {
-  std::vector<std::jthread> threads;
+  Threads threads;
   Executor ex({.procs = 1});
   ex.run([&threads]() -> Task<> {
     std::atomic<int> turns{0};

@@ -91,10 +91,9 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
     const std::size_t which = random.below(Semas::count);
     Sema& sema = semas[which];
     Reference& expected = reference[which];
-    switch (random.below(6)) {
-      case 0:
-      case 1:
-      case 2: {  // acquire, at the end or in front, at times withdrawn before it came
+    const bool filling = (step >> 11) % 2 == 0;  // queues grow long, then go away again
+    switch (random.below(filling ? 12 : 7)) {
+      default: {  // acquire, at the end or in front, at times withdrawn before it came
         auto w = std::make_unique<Sleeper>(sema, next_id++);
         const bool in_front = random.below(4) == 0;
         w->give_up_ = random.below(16) == 0;
@@ -116,8 +115,9 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
         }
         break;
       }
-      case 3:
-      case 4: {  // release
+      case 0:
+      case 1:
+      case 2: {  // release
         const std::uint32_t n = 1 + random.below(3);
         const bool handoff = n == 1 && random.below(2) == 0;
         sema.release(n, handoff);
@@ -136,7 +136,7 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
         }
         break;
       }
-      case 5: {  // somebody withdraws, wherever he stands
+      case 3: {  // somebody withdraws, wherever he stands
         if (asleep.empty()) break;
         auto found = asleep.lower_bound(static_cast<int>(random.below(static_cast<std::uint32_t>(next_id))));
         if (found == asleep.end()) found = asleep.begin();
@@ -156,7 +156,7 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
       }
     }
     ASSERT_EQ(sema.kept(), expected.permits);
-    if (step % 16 == 0) {
+    if (step % 64 == 0) {
       std::set<const SemaRoot*> roots;
       std::size_t total = 0;
       for (std::size_t i = 0; i < Semas::count; ++i) {
@@ -208,7 +208,7 @@ TEST(Sema, PermitThatComesFirstIsKept) {
 
 TEST(Sema, ThreadsNeverLoseAPermit) {
   constexpr int threads = 10, permits = 3;
-  const std::int64_t rounds = test::scaled(3000, 200);
+  const std::int64_t rounds = test::scaled(2000, 200);
   auto sema = std::make_unique<Sema>();
   sema->release(permits);
   std::atomic<int> inside{0}, most{0};
@@ -222,6 +222,7 @@ TEST(Sema, ThreadsNeverLoseAPermit) {
         const int now = ++inside;
         for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
         }
+        if (i % 8 == 0) std::this_thread::yield();
         --inside;
         sema->release();
       }

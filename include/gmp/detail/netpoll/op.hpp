@@ -65,7 +65,7 @@ struct alignas(8) IoOp : Immovable {
   bool waiting_ = false;            // in a list of ours; the kernel does not know it (uring), or knows its descriptor only (epoll)
   bool ended_ = false;              // result_ is final
   bool cancel_seen_ = false;        // taken off the list of cancels
-  bool second_step_ = false;        // connect: EINPROGRESS was the answer (epoll); a poll is sent in its place (uring)
+  std::uint8_t step_ = 0;           // epoll: 1 a connect is under way; uring: 1 a poll is sent in its place, 2 it was tried again after that
 };
 
 }  // namespace gmp::detail

@@ -28,8 +28,8 @@ class JoinBlock : public GEnd, Immovable {
   JoinBlock() noexcept;
 
   bool done() const noexcept { return slot_.load(acquire) == ended_mark(); }  // [JOIN] J2
-  /// Parks gp; false: the g has ended.
-  bool park(G* gp, FrameLink& leaf, JoinWaiter& w) noexcept;
+  /// Parks gp; false: the g has ended. Throws std::logic_error if somebody else joins it already.
+  bool park(G* gp, FrameLink& leaf, JoinWaiter& w);
   void wait_blocking();
   /// The joiner takes the outcome: rethrows what the g threw. Once, else std::logic_error.
   void take();

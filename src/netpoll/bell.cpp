@@ -1,6 +1,6 @@
-// src/sched/bell.cpp — the two system calls of a Bell: a write to its eventfd, a futex on its word.
-// Go: runtime/netpoll_epoll.go (netpollBreak), runtime/lock_futex.go (notewakeup, notesleep).  Room: sched (floor 2).
-#include "sched/bell.hpp"
+// src/netpoll/bell.cpp — the two system calls of a Bell: a write to its eventfd, a futex on its word.
+// Go: runtime/netpoll_epoll.go (netpollBreak), runtime/lock_futex.go (notewakeup, notesleep).  Room: netpoll (floor 2).
+#include "netpoll/bell.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
