@@ -751,32 +751,32 @@ int Sched::set_procs(int n) {
     if (n < 1) return before;
     n = std::min(n, procs_max);
     for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
-    procs_.store(n, seq_cst);
+    procs_.store(n, relaxed);  // under lock_; Ms look at it each round
     for (int i = before; i < n; ++i) {
       P* pp = ps_[i].get();
       if (pp->retired_ || pp->m_.load(acquire) == nullptr) {  // [P-OWNER]
         pp->retired_ = false;
         fresh.push_back(i);
       } else {
-        pp->m_.load(acquire)->bell_.ring();  // its M still empties the ring: it goes on as before
+        pp->m_.load(acquire)->bell_.ring();  // its M still empties the ring: it goes on as before  // [P-OWNER]
       }
     }
     for (int i = n; i < before; ++i) {
       P* pp = ps_[i].get();
       if (idle_.take(i)) {  // asleep, or never started
-        if (M* watcher = pp->m_.load(acquire)) {
+        if (M* watcher = pp->m_.load(acquire)) {  // [P-OWNER]
           idle_.add_spinner();
           watcher->bell_.ring();
         } else {
           pp->retired_ = true;
         }
-      } else if (M* mp = pp->m_.load(acquire)) {
+      } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
         note_attention(mp, attend_preempt);
       }
     }
   }
   for (int i : fresh) idle_.put(i);
-  if (global_size_.load(seq_cst) != 0) wake_one();
+  if (global_size_.load(seq_cst) != 0) wake_one();  // [WAKE]
   return before;
 }
 
@@ -801,19 +801,19 @@ std::vector<M*> Sched::ms() {
 bool Sched::hopeless() noexcept {
   auto switches = [&] {
     std::uint64_t sum = 0;
-    for (int i = 0; i < ps_made_.load(acquire); ++i) sum += ps_[i]->tick_.load(acquire);
+    for (int i = 0; i < ps_made_.load(acquire); ++i) sum += ps_[i]->tick_.load(acquire);  // [P-MADE]
     return sum;
   };
   auto idle = [&] { return all_idle() && gate_.empty() && global_size_.load(seq_cst) == 0; };  // [WAKE]
   if (!idle()) return false;
   const std::uint64_t before = switches();
-  if (hopes_.load(seq_cst) != 0) return false;
+  if (hopes_.load(seq_cst) != 0) return false;  // [HOPE]
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
     P* pp = ps_[i].get();
-    if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return false;
+    if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return false;  // [HOPE]
   }
   for (M* mp : ms()) {
-    if (mp->sysc_.load(acquire) % 2 != 0) return false;
+    if (mp->sysc_.load(acquire) % 2 != 0) return false;  // [SYSC]
   }
   return idle() && switches() == before;
 }

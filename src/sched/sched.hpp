@@ -286,8 +286,6 @@ void report_late_panic(std::uint64_t id, std::source_location created_at, std::e
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept;
 std::string describe(G* gp);
-/// And the room wait this one: takes w off its queue (Waiter W4).
-bool withdraw(Waiter* w) noexcept;
 
 /// `fatal error: gmp used after fork` in a forked child.
 void require_no_fork() noexcept;

@@ -9,7 +9,7 @@
 
 namespace gmp::detail {
 
-// Two owners: the g's awaiter, and the coroutine itself until it has run. The last one frees the frame.
+// [BRIDGE] Two owners: the g's awaiter, and the coroutine itself until it has run. The last one frees the frame.
 class Bridge::promise_type {
  public:
   explicit promise_type(G* gp) noexcept : g_(gp) {}

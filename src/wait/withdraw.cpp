@@ -1,7 +1,7 @@
 // src/wait/withdraw.cpp — the scheduler's upcall: a stopping executor takes its gs off whatever they wait on.
 // Go: none.  Room: wait (floor 3).
+#include "gmp/detail/park.hpp"
 #include "gmp/detail/wait/waiter.hpp"
-#include "sched/sched.hpp"
 
 namespace gmp::detail {
 

@@ -88,6 +88,9 @@ std::uint32_t cheap_random() noexcept;
 /// Spinning on a lock whose owner runs pays only if there is another CPU and another running P, and this P has nothing else to do.
 bool can_spin(G* gp, int iteration) noexcept;
 
+/// The one call down the stairs: the room wait takes w off its queue (Waiter W4), for a stopping executor.
+bool withdraw(Waiter* w) noexcept;
+
 /// While the frames of a stopped executor are destroyed on this thread: primitives check and wake nothing of that executor.
 bool tearing_down() noexcept;
 /// A g that was withdrawn from Cond::wait does not hold the Mutex that its frame's guard will unlock: note_phantom remembers one such

@@ -51,7 +51,7 @@ class JoinBlock : public GEnd, Immovable {
   friend struct JoinWaiter;
   Atomic<Waiter*> slot_{nullptr};
   Atomic<std::uint32_t> flags_{0};
-  Atomic<std::uint32_t> refs_{2};
+  Atomic<std::uint32_t> refs_{2};  // [JOIN-REFS] the g's and the handle's; the last one out sees all that the other did
   std::exception_ptr thrown_;
 };
 
