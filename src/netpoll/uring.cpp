@@ -39,7 +39,7 @@
 #include "netpoll/poller.hpp"
 #include "sys/os.hpp"
 
-#ifdef GMPCORO_TSAN
+#if GMPCORO_TSAN
 extern "C" void __tsan_acquire(void*);
 extern "C" void __tsan_release(void*);
 #endif
@@ -420,7 +420,7 @@ class UringPoller final : public Poller {
     while (IoOp* op = queue_.front()) {
       if (ring_.room() == 0) return false;
       dequeue(op);
-#ifdef GMPCORO_TSAN
+#if GMPCORO_TSAN
       __tsan_release(op);  // UR5
 #endif
       fill(ring_.next_sqe(reinterpret_cast<std::uint64_t>(op) | tag_op), op);
@@ -470,7 +470,7 @@ class UringPoller final : public Poller {
   }
 
   void op_completed(IoOp* op, std::int32_t result) noexcept {
-#ifdef GMPCORO_TSAN
+#if GMPCORO_TSAN
     __tsan_acquire(op);  // UR5
 #endif
 #ifdef GMPCORO_INJECT

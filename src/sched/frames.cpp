@@ -87,7 +87,7 @@ void FrameCache::put(std::size_t size_class, void* memory) noexcept {
   ++bin.active_count_;
 }
 
-#ifdef GMPCORO_ASAN
+#if GMPCORO_ASAN
 
 void* frame_alloc(std::size_t size) { return ::operator new(size); }
 void frame_free(void* frame, std::size_t) noexcept { ::operator delete(frame); }

@@ -107,7 +107,7 @@ class IdleSet : Immovable {
   }
   // True: look again (W').
   bool give_up_place() noexcept {
-    spinners_.fetch_sub(1, seq_cst);  // [WAKE]
+    spinners_.fetch_sub(1, seq_cst);  // [WAKE] then look again
     return count_.load(seq_cst) > 0;  // [WAKE]
   }
   static constexpr std::uint64_t bit(int p) noexcept { return std::uint64_t{1} << (p % 64); }

@@ -24,7 +24,7 @@ bool SemaphoreWaiter::withdraw_acquire(Waiter* waiter) noexcept {
   auto& w = static_cast<SemaphoreWaiter&>(*waiter);
   Semaphore& semaphore = *w.semaphore_;
   if (semaphore.leave(w)) return true;
-  if (!tearing_down() || not_yet_woken(w)) return w.withdrawn_;
+  if (!tearing_down() || not_yet_woken(w)) return false;  // even if it is withdrawn_: who saw that first wakes it
   if (!w.withdrawn_) semaphore.give_back(w.units_ * Semaphore::unit);
   return w.withdrawn_ = true;
 }

@@ -24,11 +24,10 @@ namespace detail {
 Sema& WaitGroupWaiter::sema() noexcept { return group_->sema_; }
 
 bool WaitGroupWaiter::advance() noexcept {
-  if (withdrawn_ || std::exchange(granted_, false)) return true;
+  if (withdrawn_ || granted_) return true;
   std::uint64_t old = group_->state_.load(acquire);  // [WAITGROUP]
   for (;;) {
     if ((old >> 32) == 0) return true;
-    slept_ = true;
     if (group_->state_.compare_exchange_weak(old, old + 1, relaxed, acquire)) return false;  // [WAITGROUP] it may find the counter at zero
   }
 }
@@ -62,7 +61,7 @@ void WaitGroup::wait_blocking() {
   if (finished()) return;
   detail::WaitGroupWaiter w(*this, nullptr);
   detail::Sleeper<detail::WaitGroupWaiter>::block(w);
-  if (w.slept_) check_not_reused();
+  if (w.granted_) check_not_reused();
 }
 
 void WaitGroup::add_slow(int n, std::uint64_t state) {
@@ -77,14 +76,14 @@ void WaitGroup::add_slow(int n, std::uint64_t state) {
     state_.fetch_sub(static_cast<std::uint64_t>(n) << 32, detail::relaxed);  // as it was
     throw std::logic_error("sync: WaitGroup misuse: Add called concurrently with Wait");
   }
-  if (!state_.compare_exchange_strong(state, 0, detail::relaxed, detail::relaxed))  // the release was add()'s, and this RMW goes on with it
+  // acquire: the sleepers are woken by us, and must see what every done() did, not only the last one.
+  if (!state_.compare_exchange_strong(state, 0, detail::acquire, detail::relaxed))  // [WAITGROUP]
     throw std::logic_error("sync: WaitGroup misuse: Add called concurrently with Wait");
   sema_.release(sleepers);
 }
 
 void WaitGroup::check_not_reused() const {
-  if (state_.load(detail::acquire) == 0)
-    return;  // [WAITGROUP] also orders us after every done(): the permit orders us after the last one only
+  if (state_.load(detail::relaxed) == 0) return;  // it is what the permit says it was, or newer
   if (!detail::tearing_down()) throw std::logic_error("sync: WaitGroup is reused before previous Wait has returned");
 }
 

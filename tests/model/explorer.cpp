@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <cinttypes>
+#include <exception>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -191,7 +192,7 @@ void Explorer::fail(std::string what, const Where& where) {
     std::abort();
   }
   heap::use(false);
-  failure_ = std::move(what);  // nothing on this stack will be destroyed
+  std::string(std::move(what)).swap(failure_);  // nothing on this stack will be destroyed: no memory may stay with `what`
   if (guess_.open) {
     // It counts only if what was guessed comes true: see what the others do.
     if (doubtful_) abandon();
@@ -226,8 +227,15 @@ void Explorer::thread_main() {
   Explorer& e = explorer();
   Thread& t = e.me();
   heap::use(true);
-  t.call(t.body);
+  std::string thrown;
+  try {
+    t.call(t.body);
+  } catch (const std::exception& error) {
+    heap::use(false);
+    thrown = std::string("an exception left the thread: ") + error.what();
+  }
   heap::use(false);
+  if (!thrown.empty()) e.fail(std::move(thrown), Where::current());  // outside of the handler: no exception may stay caught on this stack
   e.finish_thread();
 }
 

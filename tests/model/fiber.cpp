@@ -62,12 +62,15 @@ void Fiber::make_stack() {
 namespace {
 
 Fiber::Entry starting;  // one for all fibers
+#if GMPCORO_ASAN
+void* arriving_fake_stack;
+#endif
 
 [[noreturn]] void arrive_first() {
 #if GMPCORO_ASAN
   const void* bottom;
   std::size_t size;
-  __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);
+  __sanitizer_finish_switch_fiber(arriving_fake_stack, &bottom, &size);
 #endif
   starting();
   std::abort();
@@ -78,8 +81,7 @@ Fiber::Entry starting;  // one for all fibers
 void Fiber::start(Entry entry) {
   starting = entry;
 #if GMPCORO_ASAN
-  __asan_unpoison_memory_region(stack_, size);  // what a fiber that was abandoned here had poisoned
-  fake_stack_ = nullptr;
+  __asan_unpoison_memory_region(stack_, size);  // what a fiber that was abandoned here had poisoned; its fake stack is used again
 #endif
 #if GMPCORO_TSAN
   if (tsan_fiber_ != nullptr) __tsan_destroy_fiber(tsan_fiber_);
@@ -114,6 +116,7 @@ void Fiber::switch_to(Fiber& from, Fiber& to) {
   }
   __sanitizer_start_switch_fiber(&from.fake_stack_, to.stack_ != nullptr ? to.stack_ : to.bottom_,
                                  to.stack_ != nullptr ? size : to.bottom_size_);
+  arriving_fake_stack = to.fake_stack_;
 #endif
 #if GMPCORO_TSAN
   if (from.tsan_fiber_ == nullptr) from.tsan_fiber_ = __tsan_get_current_fiber();

@@ -182,6 +182,38 @@ void stop(model::Run& run) {
   guarded.check_quiet(2);
 }
 
+/// The g of a stopped executor has the mutex, but has not gone on since.
+void stop_with_mutex(model::Run& run) {
+  reset_world();
+  Guarded guarded;
+  ModelG g;
+  MutexWaiter w(guarded.mutex, &g.gp);
+  check(!detail::Sleeper<MutexWaiter>::suspend(w, g.leaf, detail::WaitReason::none), "free");
+  run.thread([&] { lock_touch_unlock(guarded, 1); });
+  run.thread([&] { g.stop(w); });
+  run.join();
+  guarded.check_quiet(1);
+}
+
+/// Who was told to give up between its waking and its step, and finds the mutex taken by a newcomer, does not sleep again.
+void gives_up_rather_than_sleep(model::Run& run) {
+  reset_world();
+  Guarded guarded;
+  ModelG g;
+  MutexWaiter w(guarded.mutex, &g.gp);
+  make_sleeper(guarded, g, w, false);
+  guarded.mutex.unlock();
+  const bool taken = run.choose(2) == 1;
+  if (taken) check(guarded.mutex.try_lock(), "a newcomer is faster");
+  w.give_up_ = true;
+  check(g.woken() && g.step(), "it does not sleep");
+  check(w.withdrawn_ == taken, "a mutex that is free is had");
+  run.thread([&] { lock_touch_unlock(guarded, 1); });
+  guarded.mutex.unlock();
+  run.join();
+  guarded.check_quiet(1);
+}
+
 /// The last user destroys it, while the one before may still be on his way out of unlock().
 template <bool late>
 void destroyed_by_the_last(model::Run& run) {
@@ -223,6 +255,8 @@ const std::vector<Model> models{
     {"withdraw one of two, starving", options, withdraw_sleeper<true, false>},
     {"stop", options, stop<false>},
     {"stop, starving", options, stop<true>},
+    {"stop, with the mutex", options, stop_with_mutex},
+    {"gives up rather than sleep", options, gives_up_rather_than_sleep},
     {"destroyed by the last", options, destroyed_by_the_last<false>},
     {"destroyed by the last, starving", options, destroyed_by_the_last<true>},
 };

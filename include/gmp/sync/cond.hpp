@@ -89,6 +89,7 @@ class CondAwaiter : public OperationAwaiter<CondAwaiter> {
   }
   bool await_ready() const noexcept { return false; }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() noexcept { parked_ = false; }
 
  private:

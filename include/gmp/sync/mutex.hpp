@@ -150,6 +150,7 @@ class MutexLockAwaiter : public OperationAwaiter<MutexLockAwaiter> {
   MutexLockAwaiter(G* gp, MutexLock op) noexcept : OperationAwaiter(gp), mutex_(*op.mutex_) {}
   bool await_ready() noexcept { return undisturbed() && mutex_.lock_fast(); }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
  protected:

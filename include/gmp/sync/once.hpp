@@ -135,6 +135,7 @@ class OnceCallAwaiter : public OperationAwaiter<OnceCallAwaiter<F>> {
     return true;
   }
   bool suspend(FrameLink& leaf) noexcept { return once_.park(leaf, this->g_, waiter_); }
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
  private:
@@ -158,6 +159,7 @@ class OnceTaskAwaiter : public OperationAwaiter<Self> {
     if (once.park(frame.promise(), gp, waiter_)) return std::noop_coroutine();
     return transfer(gp, frame);
   }
+  bool withdrawn() const noexcept { return !child_ && waiter_.get().withdrawn_; }  // after await_suspend()
 
  protected:
   using Child = TaskAwaiter<T>;

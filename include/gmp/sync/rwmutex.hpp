@@ -191,6 +191,7 @@ class RWMutexLockAwaiter : public OperationAwaiter<RWMutexLockAwaiter> {
   RWMutexLockAwaiter(G* gp, RWMutexOperation<A> op) noexcept : OperationAwaiter(gp), rw_(op.rw()) {}
   bool await_ready() noexcept { return undisturbed() && rw_.lock_fast(); }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
  protected:
@@ -210,6 +211,7 @@ class RWMutexRLockAwaiter : public OperationAwaiter<RWMutexRLockAwaiter> {
   RWMutexRLockAwaiter(G* gp, RWMutexOperation<A> op) noexcept : OperationAwaiter(gp), rw_(op.rw()) {}
   bool await_ready() noexcept { return undisturbed() && rw_.rlock_fast(); }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
  protected:

@@ -120,6 +120,7 @@ class SemaphoreAwaiter : public OperationAwaiter<SemaphoreAwaiter> {
   SemaphoreAwaiter(G* gp, SemaphoreAcquire op) noexcept : OperationAwaiter(gp), semaphore_(*op.semaphore_), units_(op.units_) {}
   bool await_ready() noexcept { return undisturbed() && semaphore_.try_take(static_cast<std::uint64_t>(units_)); }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
  private:

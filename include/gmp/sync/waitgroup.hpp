@@ -30,7 +30,6 @@ struct WaitGroupWaiter : SemaWaiter {
   static constexpr bool competes = false;
 
   WaitGroup* group_;
-  bool slept_ = false;
 
  private:
   static bool withdraw_wait(Waiter* w) noexcept;
@@ -121,8 +120,9 @@ class WaitGroupAwaiter : public OperationAwaiter<WaitGroupAwaiter> {
   WaitGroupAwaiter(G* gp, WaitGroupWait op) noexcept : OperationAwaiter(gp), group_(*op.group_) {}
   bool await_ready() const noexcept { return undisturbed() && group_.finished(); }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const {
-    if (tried_ && waiter_.get().slept_ && !waiter_.get().withdrawn_) group_.check_not_reused();
+    if (tried_ && waiter_.get().granted_) group_.check_not_reused();
   }
 
  private:

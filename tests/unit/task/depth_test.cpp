@@ -25,7 +25,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#if defined(GMPCORO_ASAN) || defined(GMPCORO_TSAN) || !defined(__OPTIMIZE__)
+#if GMPCORO_ASAN || GMPCORO_TSAN || !defined(__OPTIMIZE__)
 constexpr std::int64_t loop_count = 1'000'000;
 #else
 constexpr std::int64_t loop_count = 10'000'000;

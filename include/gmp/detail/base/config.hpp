@@ -21,6 +21,7 @@ struct Immovable {
 #define GMPCORO_NOINLINE [[gnu::noinline]]
 #define GMPCORO_COLD [[gnu::noinline, gnu::cold]]
 
+// Under which sanitizer this is compiled: 1 or 0.
 #if defined(__SANITIZE_ADDRESS__)
 #define GMPCORO_ASAN 1
 #elif defined(__has_feature)
@@ -29,12 +30,20 @@ struct Immovable {
 #endif
 #endif
 
+#if !defined(GMPCORO_ASAN)
+#define GMPCORO_ASAN 0
+#endif
+
 #if defined(__SANITIZE_THREAD__)
 #define GMPCORO_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define GMPCORO_TSAN 1
 #endif
+#endif
+
+#if !defined(GMPCORO_TSAN)
+#define GMPCORO_TSAN 0
 #endif
 
 /// g++ before 13 destroys captured temporaries inside a co_await expression twice (GCC PR 99576 and its family).
