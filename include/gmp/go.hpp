@@ -143,7 +143,6 @@ struct JoinGuard {
 
 template <class T>
 JoinHandle<T> launch_joined(Sched* sched, JoinState<T>* state, Task<> frame, std::source_location where) {
-  state->created_at_ = where;
   JoinGuard<T> guard(state);
   if (sched == nullptr) throw std::runtime_error("executor stopped");
   launch_task(sched, std::move(frame), where, state);

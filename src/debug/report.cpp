@@ -1,6 +1,8 @@
 // src/debug/report.cpp — panics, deadlocks, a stop that takes long: the scheduler's upcalls.
 // Go: runtime/panic.go (printpanics, fatalpanic), runtime/proc.go (checkdead).  Room: debug (floor 6).
 #include <exception>
+#include <functional>
+#include <memory>
 #include <typeinfo>
 
 #include <cxxabi.h>
@@ -58,10 +60,16 @@ GInfo info_of(G* gp) {
 
 }  // namespace
 
-void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept {
-  const GInfo info = info_of(gp);
-  if (sched->options().on_panic) {
-    sched->options().on_panic(thrown, info);
+struct LatePanic {
+  GInfo info{};
+  std::function<void(std::exception_ptr, const GInfo&)> on_panic{};  // the executor may be gone when it is needed
+};
+
+namespace {
+
+void panic(const GInfo& info, const std::function<void(std::exception_ptr, const GInfo&)>& on_panic, const std::exception_ptr& thrown) {
+  if (on_panic) {
+    on_panic(thrown, info);
     return;
   }
   report_lock.lock();
@@ -69,12 +77,29 @@ void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept {
   die();
 }
 
-void report_late_panic(std::uint64_t id, std::source_location created_at, std::exception_ptr thrown) noexcept {
-  report_lock.lock();
-  sys::write_stderr("panic: " + what(thrown) + "\n\ngoroutine " + std::to_string(id) + " [ended, never joined]:\ncreated at " + created_at.file_name() + ":" +
-                    std::to_string(created_at.line()) + "\n");
-  die();
+}  // namespace
+
+void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept { panic(info_of(gp), sched->options().on_panic, thrown); }
+
+LatePanic* note_panic(Sched* sched, G* gp) noexcept {
+  try {
+    auto late = std::make_unique<LatePanic>();
+    late->info = info_of(gp);
+    late->on_panic = sched->options().on_panic;
+    late->info.state = "ended, never joined";
+    return late.release();
+  } catch (...) {  // no memory, or a handler whose copy throws: then the panic has less to say
+    return nullptr;
+  }
 }
+
+void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept {
+  const LatePanic unknown;
+  if (late == nullptr) late = &unknown;
+  panic(late->info, late->on_panic, thrown);
+}
+
+void forget_panic(LatePanic* late) noexcept { delete late; }
 
 void report_deadlock(Sched* sched) noexcept {
   report_lock.lock();

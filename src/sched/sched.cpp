@@ -653,7 +653,7 @@ bool Sched::submit_io(M* mp, IoOp* op) noexcept {
   Inside inside(mp);
   P* pp = mp->p_;
   if (pp == nullptr) return false;
-  pp->io_waiting_.fetch_add(1, relaxed);  // before the op can complete: hopeless() must not see it missing
+  pp->io_waiting_.fetch_add(1, relaxed);  // before the op can complete: all_hopeless() must not see it missing
   pp->poller_->submit(op);
   return true;
 }
@@ -794,28 +794,6 @@ std::vector<M*> Sched::ms() {
   LockGuard guard(lock_);
   for (const auto& mp : ms_) all.push_back(mp.get());
   return all;
-}
-
-// Sound because an idle P whose M sleeps can only be woken by what is counted here: if every count is zero between two looks that find all
-// Ps idle and no g switched in between, nothing was under way.
-bool Sched::hopeless() noexcept {
-  auto switches = [&] {
-    std::uint64_t sum = 0;
-    for (int i = 0; i < ps_made_.load(acquire); ++i) sum += ps_[i]->tick_.load(acquire);  // [P-MADE]
-    return sum;
-  };
-  auto idle = [&] { return all_idle() && gate_.empty() && global_size_.load(seq_cst) == 0; };  // [WAKE]
-  if (!idle()) return false;
-  const std::uint64_t before = switches();
-  if (hopes_.load(seq_cst) != 0) return false;  // [HOPE]
-  for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
-    P* pp = ps_[i].get();
-    if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return false;  // [HOPE]
-  }
-  for (M* mp : ms()) {
-    if (mp->sysc_.load(acquire) % 2 != 0) return false;  // [SYSC]
-  }
-  return idle() && switches() == before;
 }
 
 }  // namespace gmp::detail

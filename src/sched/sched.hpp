@@ -185,7 +185,7 @@ class Sched : Immovable {
   // ---- for everybody who looks
   std::int64_t goroutines() const noexcept;
   const Options& options() const noexcept { return options_; }
-  bool hopeless() noexcept;        // no g can ever run again
+  static bool all_hopeless() noexcept;  // no g of any executor can ever run again
   bool busy_others() const noexcept { return procs() > idle_.count() + idle_.spinners() + 1; }
   bool all_idle() const noexcept { return idle_.count() >= procs() && off_p_.load(relaxed) <= 0; }
   std::vector<M*> ms();
@@ -227,6 +227,10 @@ class Sched : Immovable {
   void make_poller(P* pp) noexcept;
   void make_p(int id);
   void teardown();
+  void enrol() noexcept;  // among those whom all_hopeless() asks
+  void strike_off() noexcept;
+  bool at_rest(std::uint64_t& switches) noexcept;
+  bool has_hope() noexcept;
 
   const Options options_;
   const bool detect_deadlock_;            // the free run() only
@@ -252,6 +256,7 @@ class Sched : Immovable {
   Atomic<std::uint32_t> quiesced_{0};     // Ms that have stopped; futex
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
   Lock stop_lock_;                        // one stop() at a time
+  Sched* other_ = nullptr;                // deadlock.cpp
   Sysmon* sysmon_ = nullptr;              // set under lock_ with the first M, before any M runs
 };
 
@@ -282,7 +287,11 @@ std::vector<G*> gs_of(const Sched* sched);  // those not dead at some instant
 
 // ---- upcalls: the scheduler knows nothing of texts, frames' types and channels; the room debug defines these
 void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept;  // may return if Options::on_panic does
-void report_late_panic(std::uint64_t id, std::source_location created_at, std::exception_ptr thrown) noexcept;  // its handle was dropped later
+/// An exception has left gp, and its JoinHandle decides what becomes of it: what a panic needs to know, kept beyond the g. Null: no memory.
+struct LatePanic;
+LatePanic* note_panic(Sched* sched, G* gp) noexcept;
+void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept;  // the handle was dropped; may return, as report_panic()
+void forget_panic(LatePanic* late) noexcept;
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept;
 std::string describe(G* gp);

@@ -106,6 +106,7 @@ Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options
   for (int i = 0; i < procs; ++i) make_p(i);
   procs_.store(procs, relaxed);
   for (int i = 0; i < procs; ++i) idle_.put(i);
+  enrol();
 }
 
 void Sched::make_p(int id) {
@@ -173,6 +174,7 @@ void Sched::stop() {
   for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
 
   teardown();
+  strike_off();
   gate_.end_stop();
 }
 

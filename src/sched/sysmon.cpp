@@ -90,9 +90,9 @@ void Sysmon::run() noexcept {
     coarse_clock_tick(now);
     if (sched_.all_idle()) {
       if (idle_since == 0) idle_since = now;
-      // main_ last: hopeless() has seen its M's idle bit, which that set after main_.
-      if (sched_.detect_deadlock_ && sched_.hopeless() && sys::process_threads() == library_threads.load(relaxed) + 1 && sched_.hopeless() &&
-          sched_.main_.load(relaxed) != nullptr && !sched_.stopping())
+      // main_ last: all_hopeless() has seen its M's idle bit, which that set after main_.
+      if (sched_.detect_deadlock_ && Sched::all_hopeless() && sys::process_threads() == library_threads.load(relaxed) + 1 &&
+          Sched::all_hopeless() && sched_.main_.load(relaxed) != nullptr && !sched_.stopping())
         report_deadlock(&sched_);
       if (now - idle_since > deep_after_ns)
         nap(-1, deep);

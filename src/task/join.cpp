@@ -14,6 +14,7 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   auto* self = static_cast<JoinBlock*>(end);
   self->thrown_ = std::move(*static_cast<std::exception_ptr*>(thrown));
   const bool has_thrown = self->thrown_ != nullptr;
+  if (has_thrown) self->late_ = note_panic(gp->sched_, gp);
   if ((self->flags_.fetch_or(g_ended, acq_rel) & no_handle) != 0 && has_thrown && !tearing_down())  // [JOIN-FLAGS] J3
     report_panic(gp->sched_, gp, self->thrown_);
   Waiter* joiner = self->slot_.exchange(self->ended_mark(), acq_rel);  // [JOIN] J1, J2
@@ -55,9 +56,11 @@ void JoinBlock::take() {
 
 void JoinBlock::handle_gone() noexcept {
   const std::uint32_t was = flags_.fetch_or(no_handle, acq_rel);  // [JOIN-FLAGS] J3
-  if ((was & g_ended) != 0 && (was & taken) == 0 && thrown_ != nullptr && !tearing_down()) report_late_panic(id_, created_at_, thrown_);
+  if ((was & g_ended) != 0 && (was & taken) == 0 && thrown_ != nullptr && !tearing_down()) report_late_panic(late_, thrown_);
   unref();
 }
+
+JoinBlock::~JoinBlock() { forget_panic(late_); }
 
 void JoinBlock::unref() noexcept {
   if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [JOIN-REFS]

@@ -269,7 +269,7 @@ TEST(Join, TheHandleMayGoWhileTheGoroutineEnds) {
   // Both let go of the block at once.
   Executor ex({.procs = 2});
   std::atomic<int> alive{0};
-  for (int i = 0; i < test::scaled(3000, 300); ++i) {
+  for (int i = 0; i < test::scaled(1000, 200); ++i) {
     auto h = ex.spawn([&alive] { return Probe(alive); });
     if (i % 2 == 0) {
       for (int pause = 0; pause < i % 50; ++pause) std::this_thread::yield();

@@ -1220,6 +1220,37 @@ TEST_P(PollerTest, PeekTellsOfCompletionsWithoutASystemCall) {
   EXPECT_FALSE(poller_->peek());
 }
 
+// The completion waits until the thread that submitted, which computes, is interrupted: nothing that another thread could hurry.
+TEST_P(PollerTest, PeekIsNotMisledByWhatOnlyAnotherThreadCanComplete) {
+  if (!uring()) GTEST_SKIP() << "epoll completes in whatever thread";
+  int vain = 0;
+  for (int round = 0; round < 10; ++round) {
+    Pair pair = stream_pair();
+    char byte;
+    Op op(IoKind::recv, pair.a_, &byte, 1);
+    std::atomic<bool> submitted{false}, leave{false};
+    std::thread first([&] {
+      poller_->submit(&op);
+      poller_->poll(0, nullptr);
+      submitted = true;
+      while (!leave) cpu_pause();
+    });
+    while (!submitted) std::this_thread::yield();
+    EXPECT_EQ(poller_->poll(0, nullptr), nullptr);
+    ASSERT_EQ(::write(pair.b_, "x", 1), 1);
+    const auto begin = Clock::now();
+    for (bool over = false; !over && Clock::now() - begin < 5s;) {
+      if (!poller_->peek()) continue;
+      over = poller_->poll(0, nullptr) != nullptr;
+      vain += over ? 0 : 1;
+    }
+    EXPECT_TRUE(op.over());
+    leave = true;
+    first.join();
+  }
+  EXPECT_LE(vain, 10);
+}
+
 // ---- where io_uring is refused
 
 void refuse(long number, int error) {

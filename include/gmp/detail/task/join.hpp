@@ -21,6 +21,7 @@
 namespace gmp::detail {
 
 struct JoinWaiter;
+struct LatePanic;
 [[noreturn]] void throw_joined();  // std::logic_error("goroutine already joined")
 
 class JoinBlock : public GEnd, Immovable {
@@ -37,11 +38,8 @@ class JoinBlock : public GEnd, Immovable {
   void unref() noexcept;
   void ref() noexcept { refs_.fetch_add(1, relaxed); }  // the caller has one
 
-  std::uint64_t id_ = 0;
-  std::source_location created_at_{};
-
  protected:
-  virtual ~JoinBlock() = default;
+  virtual ~JoinBlock();
 
  private:
   enum Flags : std::uint32_t { g_ended = 1, no_handle = 2, taken = 4 };
@@ -53,6 +51,7 @@ class JoinBlock : public GEnd, Immovable {
   Atomic<std::uint32_t> flags_{0};
   Atomic<std::uint32_t> refs_{2};  // [JOIN-REFS] the g's and the handle's; the last one out sees all that the other did
   std::exception_ptr thrown_;
+  LatePanic* late_ = nullptr;       // with thrown_: what the panic needs that it may become after its g has gone (J3)
 };
 
 struct JoinWaiter : Waiter {
