@@ -5,6 +5,8 @@
 #include "gmp/debug.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
+#include "gmp/io.hpp"
+#include "gmp/net.hpp"
 #include "gmp/result.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/task.hpp"

@@ -63,11 +63,12 @@ class Descriptor : Immovable {
   bool is_closed() const noexcept { return mutex_.is_closed(); }
   std::error_code shut_down(int how) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
-  /// deadline_none: none. Both: bits of the sides.
+  /// `never`: none.
   std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
   int native_handle() const noexcept { return mutex_.is_closed() ? -1 : fd_; }
   const net::Addr& local() const noexcept { return local_; }
   const net::Addr& remote() const noexcept { return remote_; }
+  void set_local(const net::Addr& local) noexcept { local_ = local; }  // before there is a second handle
   const char* network() const noexcept { return network_; }
   bool listens() const noexcept { return listens_; }
 
@@ -109,7 +110,8 @@ class Descriptor : Immovable {
   FdMutex::Waiters closers_;       // lock()
   Side sides_[2];
   const char* const network_;
-  const net::Addr local_, remote_;
+  net::Addr local_;
+  const net::Addr remote_;
 };
 
 class Descriptor::Use : Immovable {

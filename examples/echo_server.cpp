@@ -1,0 +1,31 @@
+// examples/echo_server.cpp — sends back what it is sent, to any number of clients at once: one goroutine each.
+// Go: net.Listen, Accept, go io.Copy(conn, conn).
+//
+// Try it:  echo_server --port=7000 &  then  nc 127.0.0.1 7000
+#include <gmp/gmp.hpp>
+
+#include <iostream>
+#include <string>
+#include <string_view>
+
+using namespace gmp;
+
+Task<> echo(net::Conn conn) {
+  auto [bytes, err] = co_await io::copy(conn, conn);  // until the client has ended its side
+  if (err) std::cerr << conn.remote_addr() << " left after " << bytes << " bytes: " << err.message() << "\n";
+}  // the last handle on the connection goes, and closes it
+
+Task<> serve(std::string_view port) {
+  net::Listener listener = net::listen("tcp", "127.0.0.1:" + std::string(port)).value();  // or an exception that says why not
+  std::cout << "listening on " << listener.addr() << std::endl;
+  while (true) {
+    auto [conn, err] = co_await listener.accept();
+    if (err) break;
+    go(echo, conn);  // costs some hundred bytes, and no thread
+  }
+}
+
+int main(int argc, char** argv) {
+  const std::string_view argument = argc > 1 ? argv[1] : "--port=7000";  // 0 picks one
+  gmp::run(serve, argument.substr(argument.find('=') + 1));
+}

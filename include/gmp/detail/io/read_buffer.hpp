@@ -1,0 +1,141 @@
+// include/gmp/detail/io/read_buffer.hpp — ReadBuffer: the bytes that a BufReader holds, and what its functions want of them.
+// Go: bufio/bufio.go (Reader).  Room: io (floor 5).
+//
+// A want (WantLine, WantPeek …) is one call of a BufReader's function: `take` is asked whether the buffer has what it wants; if not,
+// the stream is read into `target`, `arrived` is told the outcome, and it is asked again.  So the wants know no stream, and suspend
+// nowhere; who reads the stream for them, by an operation or by a Task, is io.hpp's affair.
+//
+//   RB1  an error of the stream waits until the bytes before it are taken, and is given once: the next call reads the stream again.
+//   RB2  a want that fails takes nothing out of the buffer, unless the stream has ended: a deadline or a cancel loses no byte.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "gmp/detail/io/buffer.hpp"
+#include "gmp/result.hpp"
+
+namespace gmp::detail {
+
+class ReadBuffer {
+ public:
+  ReadBuffer(std::size_t size, std::size_t limit) noexcept;
+
+  std::string_view data() const noexcept { return {bytes_.get() + begin_, end_ - begin_}; }
+  std::size_t size() const noexcept { return end_ - begin_; }
+  std::size_t limit() const noexcept { return limit_; }
+  void consume(std::size_t n) noexcept { begin_ += n; }
+
+  /// Where to read to: moves what is there to the front, and grows if it is full. Size 0: no memory, which failure() says then, or at the limit.
+  io::Buffer space() noexcept;
+  void arrived(Result<std::size_t>& outcome) noexcept;
+  void set_failure(const ResultBase& failure) noexcept;
+
+  bool failed() const noexcept { return static_cast<bool>(failure_.err) || failure_.exception; }
+  bool ended() const noexcept { return failure_.err == errc::eof; }
+  Result<void> take_failure() noexcept { return std::exchange(failure_, Result<void>()); }
+
+  std::size_t searched_ = 0;  // bytes of data() without the delimiter that is looked for; the want's
+
+ private:
+  std::unique_ptr<char[]> bytes_;  // made when it is first read into
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0, end_ = 0;
+  const std::size_t first_capacity_, limit_;
+  int empty_reads_ = 0;
+  Result<void> failure_;
+};
+
+/// What a want gives.
+template <class T>
+class Wanted {
+ public:
+  using Value = T;
+  Result<T> result() noexcept { return std::move(result_); }
+
+  io::Buffer target(ReadBuffer& buffer) noexcept { return buffer.space(); }
+  void arrived(ReadBuffer& buffer, Result<std::size_t>& outcome) noexcept { buffer.arrived(outcome); }
+
+ protected:
+  bool give(T value) noexcept {
+    result_ = Result<T>(std::move(value));
+    return true;
+  }
+  /// Fails with the stream's error.
+  bool give_failure(T value, ReadBuffer& buffer) noexcept;
+  bool give_failure(T value, errc why) noexcept {
+    result_ = Result<T>(std::move(value), make_error_code(why));
+    return true;
+  }
+
+ private:
+  Result<T> result_;
+};
+
+/// Bytes up to the first delimiter: with it, or as a line without it.
+class WantUntil : public Wanted<std::string_view> {
+ public:
+  WantUntil(char delimiter, bool line) noexcept : delimiter_(delimiter), line_(line) {}
+  bool take(ReadBuffer& buffer) noexcept {
+    const std::string_view data = buffer.data();
+    const std::size_t searched = std::exchange(buffer.searched_, 0);
+    if (data.size() > searched) {
+      if (const void* found = std::memchr(data.data() + searched, delimiter_, data.size() - searched)) [[likely]] {
+        const auto length = static_cast<std::size_t>(static_cast<const char*>(found) - data.data());
+        buffer.consume(length + 1);
+        return give(line_ ? without_return(data.substr(0, length)) : data.substr(0, length + 1));
+      }
+    }
+    return take_slow(buffer);
+  }
+
+ private:
+  static std::string_view without_return(std::string_view line) noexcept {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    return line;
+  }
+  bool take_slow(ReadBuffer& buffer) noexcept;
+  char delimiter_;
+  bool line_;
+};
+
+class WantPeek : public Wanted<std::string_view> {
+ public:
+  explicit WantPeek(std::size_t n) noexcept : n_(n) {}
+  bool take(ReadBuffer& buffer) noexcept {
+    if (buffer.size() >= n_) return give(buffer.data().substr(0, n_));
+    return take_slow(buffer);
+  }
+
+ private:
+  bool take_slow(ReadBuffer& buffer) noexcept;
+  std::size_t n_;
+};
+
+class WantDiscard : public Wanted<std::size_t> {
+ public:
+  explicit WantDiscard(std::size_t n) noexcept : n_(n) {}
+  bool take(ReadBuffer& buffer) noexcept;
+
+ private:
+  std::size_t n_;
+  std::size_t done_ = 0;
+};
+
+class WantRead : public Wanted<std::size_t> {
+ public:
+  explicit WantRead(io::Buffer out) noexcept : out_(out) {}
+  bool take(ReadBuffer& buffer) noexcept;
+  io::Buffer target(ReadBuffer& buffer) noexcept;
+  void arrived(ReadBuffer& buffer, Result<std::size_t>& outcome) noexcept;
+
+ private:
+  io::Buffer out_;
+  std::size_t direct_ = 0;  // bytes that came past the buffer
+  bool past_buffer_ = false;
+};
+
+}  // namespace gmp::detail

@@ -1,0 +1,145 @@
+// include/gmp/detail/net/operations.hpp — what read(), write(), accept(), dial() and closed() return: operations, until they are awaited.
+// Go: none (calls there).  Room: net (floor 5).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gmp/detail/io/buffer.hpp"
+#include "gmp/detail/net/fd_operation.hpp"
+#include "gmp/detail/task/operation.hpp"
+#include "gmp/detail/wait/waiter.hpp"
+#include "gmp/result.hpp"
+
+namespace gmp::net {
+class Conn;
+}
+
+namespace gmp::detail {
+
+class Descriptor;
+
+/// Awaiter of one FdOperation.
+template <class Self>
+class FdAwaiter : public OperationAwaiter<Self> {
+ public:
+  bool await_ready() const noexcept { return false; }
+  bool suspend(FrameLink& leaf) noexcept { return begin(&leaf) || give_way(this->g_, leaf); }
+
+  // chain.hpp
+  bool begin(FrameLink* leaf) noexcept { return operation_.begin(leaf); }
+  void then(bool (*f)(void*) noexcept, void* self) noexcept { operation_.then(f, self); }
+
+ protected:
+  FdAwaiter(G* gp, Descriptor* fd, FdOperation::Kind kind, void* data, std::size_t size) noexcept
+      : OperationAwaiter<Self>(gp), operation_(gp, fd, kind, data, size) {}
+  FdOperation operation_;
+};
+
+class [[nodiscard("co_await it: nothing is read yet")]] ReadOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  ReadOp(Descriptor * fd, io::Buffer buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+ private:
+  Descriptor* fd_;
+  io::Buffer buffer_;
+};
+class ReadOp::Awaiter : public FdAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, ReadOp&& op) noexcept : FdAwaiter(gp, op.fd_, FdOperation::Kind::recv, op.buffer_.data(), op.buffer_.size()) {}
+  Result<std::size_t> await_resume() { return operation_.result(); }
+};
+
+class [[nodiscard("co_await it: nothing is written yet")]] WriteOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  WriteOp(Descriptor * fd, io::ConstBuffer data) noexcept : fd_(fd), data_(data) {}
+
+ private:
+  Descriptor* fd_;
+  io::ConstBuffer data_;
+};
+class WriteOp::Awaiter : public FdAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, WriteOp&& op) noexcept
+      : FdAwaiter(gp, op.fd_, FdOperation::Kind::send, const_cast<std::byte*>(op.data_.data()), op.data_.size()) {}
+  Result<std::size_t> await_resume() { return operation_.result(); }
+};
+
+class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  explicit AcceptOp(Descriptor * fd) noexcept : fd_(fd) {}
+
+ private:
+  Descriptor* fd_;
+};
+class AcceptOp::Awaiter : public FdAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, AcceptOp&& op) noexcept
+      : FdAwaiter(gp, op.fd_, FdOperation::Kind::accept, address_.data(), address_.size()), fd_(op.fd_) {}
+  Result<net::Conn> await_resume();
+
+ private:
+  Descriptor* fd_;
+  alignas(8) std::array<std::byte, 128> address_;  // a sockaddr of any kind
+};
+
+class Dial;
+struct DeleteDial {
+  void operator()(Dial* dial) const noexcept;
+};
+
+class [[nodiscard("co_await it: nothing is dialled yet")]] DialOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  DialOp(std::string_view network, std::string_view address) : network_(network), address_(address) {}
+
+ private:
+  std::string network_, address_;
+};
+class DialOp::Awaiter : public OperationAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, DialOp&& op);
+  bool await_ready() const noexcept { return false; }
+  bool suspend(FrameLink& leaf);
+  Result<net::Conn> await_resume();
+
+ private:
+  std::unique_ptr<Dial, DeleteDial> dial_;
+};
+
+class [[nodiscard("co_await it")]] ClosedOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  explicit ClosedOp(Descriptor * fd) noexcept : fd_(fd) {}
+
+ private:
+  Descriptor* fd_;
+};
+class ClosedOp::Awaiter : public OperationAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, ClosedOp&& op) noexcept;
+  ~Awaiter();
+  bool await_ready() const noexcept { return false; }
+  bool suspend(FrameLink& leaf) noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  struct Closer : Waiter {
+    explicit Closer(G* gp, Descriptor* fd) noexcept;
+    Descriptor* fd_;
+  };
+  Closer waiter_;
+};
+
+}  // namespace gmp::detail

@@ -1,0 +1,139 @@
+// include/gmp/net.hpp — net::listen, net::dial, Listener and Conn: TCP, as Go has it.
+// Go: net.  Room: net (floor 5).
+//
+// Conn and Listener are handles: copies name the same socket, which is closed by close(), or when the last copy goes.  Their functions may be
+// called from any g and any thread; what is awaited, from a g.  One g may read while another writes; several that read, or write, get their
+// turns, each whole.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "gmp/detail/io/buffer.hpp"
+#include "gmp/detail/net/addr.hpp"
+#include "gmp/detail/net/descriptor_ref.hpp"
+#include "gmp/detail/net/operations.hpp"
+#include "gmp/result.hpp"
+#include "gmp/time.hpp"
+
+namespace gmp::net {
+
+/// What Conn and Listener have in common: a shared handle on a socket. A default-constructed one is closed.
+class Socket {
+ public:
+  using shared_handle = void;  // io's readers and writers keep a copy of it, where they would keep a reference
+
+  Socket() noexcept = default;
+
+  /// Marks the socket as closed, shuts it down (the peer sees the end, a listener's port is free), ends what is in progress on it, which then
+  /// gives errc::closed, and returns. Its number is released with the last operation in progress, which closed() waits for. A second
+  /// time: errc::closed. Never suspends; from any thread.      Go: Close, which waits.
+  std::error_code close() const noexcept;
+  /// `co_await conn.closed();` parks until the number has been released: close() was called, and the last operation has ended. Who is the
+  /// last one to use the socket waits for ever if nobody calls close().
+  detail::ClosedOp closed() const noexcept { return detail::ClosedOp(fd_.get()); }
+
+  /// When what is in progress, and what will be begun, ends with errc::timeout ("i/o timeout"; == std::errc::timed_out), even if there is data;
+  /// until it is set anew. A time that has passed: at once. time_point{} or max(): never. The connection stays usable: bytes that were
+  /// read or written count. From any thread; errc::closed if closed.      Go: SetDeadline.
+  std::error_code set_deadline(time_point when) const noexcept;
+
+  /// The system's number of it, or -1 if it is closed. It stays the library's: non-blocking, and not to be closed.
+  int native_handle() const noexcept;
+  /// False for a default-constructed one, and after close().
+  explicit operator bool() const noexcept { return native_handle() >= 0; }
+
+  /// The same socket?
+  friend bool operator==(const Socket& a, const Socket& b) noexcept { return a.fd_.get() == b.fd_.get(); }
+
+ protected:
+  explicit Socket(detail::DescriptorRef fd) noexcept : fd_(std::move(fd)) {}
+  std::error_code set_deadlines(time_point when, bool read, bool write) const noexcept;
+  Addr local() const noexcept;
+  Addr remote() const noexcept;
+  detail::DescriptorRef fd_;
+};
+
+/// A connection: a stream of bytes each way.
+///
+///     auto [conn, err] = co_await net::dial("tcp", "localhost:8080");
+///     auto [n, err] = co_await conn.read(buf);
+class Conn : public Socket {
+ public:
+  Conn() noexcept = default;
+  explicit Conn(detail::DescriptorRef fd) noexcept : Socket(std::move(fd)) {}
+
+  /// `auto [n, err] = co_await conn.read(buf);` reads what is there, 1 to buf.size() bytes, and parks until something is. {0, errc::eof} when
+  /// the peer has ended its side and all was read. An empty buffer: {0, no error} at once. The buffer must live until it returns, and no longer,
+  /// also if it ended by a deadline, close() or until().      Go: Conn.Read.
+  detail::ReadOp read(io::Buffer buffer) const noexcept { return detail::ReadOp(fd_.get(), buffer); }
+
+  /// `auto [n, err] = co_await conn.write(data);` writes all of it, or gives an error and how much went. Other writers' data does not come
+  /// between. Never raises SIGPIPE: EPIPE is an error as any.      Go: Conn.Write.
+  detail::WriteOp write(io::ConstBuffer data) const noexcept { return detail::WriteOp(fd_.get(), data); }
+
+  /// Ends one direction: the peer reads the end after what was written; reads here give errc::eof.      Go: CloseWrite, CloseRead.
+  std::error_code close_write() const noexcept;
+  std::error_code close_read() const noexcept;
+
+  std::error_code set_read_deadline(time_point when) const noexcept { return set_deadlines(when, true, false); }
+  std::error_code set_write_deadline(time_point when) const noexcept { return set_deadlines(when, false, true); }
+
+  /// Of this end, and the other. They stay after close(); none for a default-constructed one.
+  Addr local_addr() const noexcept { return local(); }
+  Addr remote_addr() const noexcept { return remote(); }
+
+  /// True (the default): small writes go out at once; false: Nagle's algorithm collects them.      Go: SetNoDelay.
+  std::error_code set_no_delay(bool on) const noexcept;
+  /// Probes an idle connection, so that a peer that vanished is found out; the default is every 15 s. Zero or less: off.      Go:
+  /// SetKeepAlive, SetKeepAlivePeriod.
+  std::error_code set_keep_alive(std::chrono::seconds period) const noexcept;
+  /// What close() does with data not sent yet: negative (the default): the system goes on sending; 0: it is dropped, and the peer sees a
+  /// reset; more: so after that many seconds.      Go: SetLinger.
+  std::error_code set_linger(std::chrono::seconds period) const noexcept;
+};
+
+/// Where connections come in.
+///
+///     auto [ln, err] = net::listen("tcp", ":8080");
+///     while (true) {
+///       auto [conn, err] = co_await ln.accept();
+///       if (err) break;
+///       go(serve, conn);
+///     }
+class Listener : public Socket {
+ public:
+  Listener() noexcept = default;
+  explicit Listener(detail::DescriptorRef fd) noexcept : Socket(std::move(fd)) {}
+
+  /// `auto [conn, err] = co_await ln.accept();` parks until a connection has come. It has TCP_NODELAY and a keep-alive of 15 s, as Go's.
+  /// Connections that were aborted meanwhile are passed over. Too many open files: the error, and the connection waits.      Go: Accept.
+  detail::AcceptOp accept() const noexcept { return detail::AcceptOp(fd_.get()); }
+
+  Addr addr() const noexcept { return local(); }
+};
+
+struct ListenOptions {
+  bool reuse_port = false;  // SO_REUSEPORT: several listeners share the port, and the system spreads the connections
+  int backlog = 0;          // connections that may wait for accept(); 0: what the system allows (net.core.somaxconn)
+};
+
+/// Listens on "host:port": `auto [ln, err] = net::listen("tcp", "127.0.0.1:8080");`.
+///
+/// network: "tcp", "tcp4" or "tcp6". Port 0 picks one (see addr()). No host, or 0.0.0.0, or [::]: all addresses, by IPv6 and IPv4 with "tcp". A
+/// host's name stands for its first address, IPv4 preferred; but for localhost the calling thread asks the system for it, and blocks meanwhile.
+/// From any thread, g or not.      Go: net.Listen.
+Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options = {});
+
+/// Connects to "host:port": `auto [conn, err] = co_await net::dial("tcp", "localhost:8080");`.
+///
+/// A name is looked up without holding up a thread that runs gs. Its addresses are tried one after another; if none answers the error is that of
+/// the first one. No host, or an unspecified one, stands for this machine.      Go: net.Dial.
+[[nodiscard("co_await it")]] inline detail::DialOp dial(std::string_view network, std::string_view address) {
+  return detail::DialOp(network, address);
+}
+
+}  // namespace gmp::net

@@ -1,0 +1,136 @@
+// src/net/conn.cpp — the verbs of Conn and Listener, but for listen() itself; how an accepted connection comes to be; closed().
+// Go: net/net.go (conn), net/tcpsock.go, net/tcpsock_posix.go.  Room: net (floor 5).
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "gmp/detail/park.hpp"
+#include "gmp/net.hpp"
+#include "net/descriptor.hpp"
+#include "net/op_error.hpp"
+#include "net/sockaddr.hpp"
+#include "net/socket.hpp"
+
+namespace gmp {
+
+namespace detail {
+
+// ---- accept
+
+Result<net::Conn> AcceptOp::Awaiter::await_resume() {
+  operation_.check_overflow();
+  if (operation_.accepted() < 0) return Result<net::Conn>(operation_.error(), operation_.take_context());
+  FdGuard number(operation_.accepted());
+  const Descriptor& listener = *fd_;
+  const net::Addr remote = addr_from_sockaddr(listener.local().kind(), reinterpret_cast<const sockaddr*>(address_.data()),
+                                              static_cast<socklen_t>(operation_.address_size()));
+  net::Addr local = listener.local();
+  if (local.is_unspecified()) local = local_end(number.get(), local.kind());
+  Descriptor* fd = Descriptor::make(number.get(), listener.network(), false, local, remote);
+  if (fd == nullptr) return op_error<net::Conn>("accept", listener.network(), {}, listener.local(), system_failure("accept4", ENOMEM));
+  number.release();
+  return Result<net::Conn>(net::Conn(DescriptorRef(fd)));
+}
+
+// ---- closed
+
+ClosedOp::Awaiter::Closer::Closer(G* gp, Descriptor* fd) noexcept
+    : Waiter(gp, [](Waiter* w) noexcept { return static_cast<Closer*>(w)->fd_->withdraw_closer(*w); }), fd_(fd) {}
+
+ClosedOp::Awaiter::Awaiter(G* gp, ClosedOp&& op) noexcept : OperationAwaiter(gp), waiter_(gp, op.fd_) {
+  if (waiter_.fd_ != nullptr) waiter_.fd_->ref();
+}
+
+ClosedOp::Awaiter::~Awaiter() {
+  if (waiter_.fd_ != nullptr) waiter_.fd_->unref();
+}
+
+bool ClosedOp::Awaiter::suspend(FrameLink& leaf) noexcept {
+  const auto before = [&] { park_begin(g_, leaf, WaitReason::io_wait, &waiter_); };
+  if (waiter_.fd_ != nullptr && waiter_.fd_->wait_released(waiter_, before)) return true;
+  return give_way(g_, leaf);
+}
+
+}  // namespace detail
+
+namespace net {
+
+using detail::Descriptor;
+
+namespace {
+
+std::error_code not_open() noexcept { return make_error_code(errc::closed); }
+
+int seconds_of(std::chrono::seconds period) noexcept {
+  constexpr std::int64_t most = 32767;  // the system takes no more
+  return static_cast<int>(std::clamp<std::int64_t>(period.count(), -1, most));
+}
+
+}  // namespace
+
+std::error_code Socket::close() const noexcept {
+  Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->close() : not_open();
+}
+
+std::error_code Socket::set_deadlines(time_point when, bool read, bool write) const noexcept {
+  Descriptor* fd = fd_.get();
+  if (fd == nullptr) return not_open();
+  const bool none = when == time_point{} || when == time_point::max();
+  return fd->set_deadline(none ? detail::never : detail::saturated_ns(when.time_since_epoch()), read, write);
+}
+
+std::error_code Socket::set_deadline(time_point when) const noexcept { return set_deadlines(when, true, true); }
+
+int Socket::native_handle() const noexcept {
+  const Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->native_handle() : -1;
+}
+
+Addr Socket::local() const noexcept {
+  const Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->local() : Addr();
+}
+
+Addr Socket::remote() const noexcept {
+  const Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->remote() : Addr();
+}
+
+std::error_code Conn::close_write() const noexcept {
+  Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->shut_down(SHUT_WR) : not_open();
+}
+
+std::error_code Conn::close_read() const noexcept {
+  Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->shut_down(SHUT_RD) : not_open();
+}
+
+std::error_code Conn::set_no_delay(bool on) const noexcept {
+  const int value = on ? 1 : 0;
+  Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->set_option(IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) : not_open();
+}
+
+std::error_code Conn::set_keep_alive(std::chrono::seconds period) const noexcept {
+  Descriptor* fd = fd_.get();
+  if (fd == nullptr) return not_open();
+  const Descriptor::Use use(fd);
+  if (!use) return not_open();
+  detail::set_keep_alive(fd->fd_, seconds_of(period));
+  return {};
+}
+
+std::error_code Conn::set_linger(std::chrono::seconds period) const noexcept {
+  const int seconds = seconds_of(period);
+  const linger value{seconds >= 0 ? 1 : 0, std::max(seconds, 0)};
+  Descriptor* fd = fd_.get();
+  return fd != nullptr ? fd->set_option(SOL_SOCKET, SO_LINGER, &value, sizeof value) : not_open();
+}
+
+}  // namespace net
+}  // namespace gmp

@@ -1,0 +1,146 @@
+// src/net/lookup.cpp — names to addresses.
+// Go: net/cgo_unix.go (cgoLookupHostIP), net/hosts.go, net/ipsock.go.  Room: net (floor 5).
+#include "net/lookup.hpp"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "gmp/go.hpp"
+#include "gmp/task.hpp"
+#include "net/sockaddr.hpp"
+#include "net/socket.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+using net::Addr;
+using Family = Network::Family;
+
+constexpr std::array<std::uint8_t, 4> loopback4 = {127, 0, 0, 1};
+constexpr std::array<std::uint8_t, 16> loopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+bool wanted(Family family, const Addr& addr) noexcept {
+  return family == Family::any || (family == Family::ipv4_only ? addr.is_ipv4() : addr.is_ipv6());
+}
+
+bool is_localhost(std::string_view host) noexcept {
+  constexpr std::string_view name = "localhost";
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return std::equal(host.begin(), host.end(), name.begin(), name.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
+}
+
+/// RFC 6761: this name needs nobody. In the order of RFC 6724.
+std::vector<Addr> localhost(const Network& network, std::uint16_t port) {
+  std::vector<Addr> both;
+  if (network.family != Family::ipv4_only && (ip_support().ipv6 || network.family == Family::ipv6_only))
+    both.push_back(Addr::ipv6(network.kind, loopback6, port));
+  if (network.family != Family::ipv6_only) both.push_back(Addr::ipv4(network.kind, loopback4, port));
+  return both;
+}
+
+Failure failure_of(int error, int system_error, const std::string& host) {
+  switch (error) {
+    case EAI_NONAME:
+#ifdef EAI_NODATA
+    case EAI_NODATA:
+#endif
+      return lookup_failure(host, errc::no_such_host);
+    case EAI_AGAIN:
+      return lookup_failure(host, errc::temporary_failure);
+    case EAI_MEMORY:
+      return Failure(std::error_code(ENOMEM, errno_category()), "lookup " + host + ": ");
+    case EAI_SYSTEM:
+      return Failure(std::error_code(system_error, errno_category()), "lookup " + host + ": ");
+    default:
+      return lookup_failure(host, errc::server_misbehaving);
+  }
+}
+
+Failure ask_system(const Network& network, const std::string& host, std::uint16_t port, std::vector<Addr>& out) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_family = network.family == Family::any ? AF_UNSPEC : network.family == Family::ipv4_only ? AF_INET : AF_INET6;
+  addrinfo* list = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
+  if (error != 0) return failure_of(error, errno, host);
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, &::freeaddrinfo);
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    const Addr addr = addr_from_sockaddr(network.kind, entry->ai_addr, entry->ai_addrlen).with_port(port);
+    if (addr && wanted(network.family, addr) && std::find(out.begin(), out.end(), addr) == out.end()) out.push_back(addr);
+  }
+  if (out.empty()) return lookup_failure(host, errc::no_such_host);
+  return {};
+}
+
+}  // namespace
+
+Failure parse_destination(std::string_view network, std::string_view address, Destination& out) {
+  if (auto why = parse_network(network, out.network)) return why;
+  if (out.network.kind != Addr::Kind::tcp) return address_failure(address, errc::unexpected_address_type);
+  HostPort parts;
+  if (auto why = parse_host_port(address, parts)) return why;
+  out.host = parts.host;
+  out.service = parts.port;
+  const bool number = !port_needs_lookup(parts.port);
+  if (number) {
+    if (auto why = parse_port(out.network.kind, parts.port, out.port)) return why;
+  }
+  Addr addr;
+  if (parse_ip(parts.host, out.network.kind, out.port, addr)) {
+    if (!wanted(out.network.family, addr)) return address_failure(parts.host, errc::no_suitable_address);
+    out.addresses.push_back(addr);
+  } else if (is_localhost(parts.host)) {
+    out.addresses = localhost(out.network, out.port);
+  }
+  out.needs_resolver = !number || (out.addresses.empty() && !parts.host.empty());
+  return {};
+}
+
+Failure resolve(Destination& destination) {
+  if (auto why = parse_port(destination.network.kind, destination.service, destination.port)) return why;
+  for (Addr& addr : destination.addresses) addr = addr.with_port(destination.port);
+  if (!destination.addresses.empty() || destination.host.empty()) return {};
+  return ask_system(destination.network, destination.host, destination.port, destination.addresses);
+}
+
+void Lookup::start(const std::shared_ptr<Lookup>& self) {
+  const auto look_up = [](std::shared_ptr<Lookup> lookup) -> Task<> {
+    const auto ask = [&lookup]() noexcept {
+      try {
+        lookup->failure_ = resolve(lookup->destination_);
+      } catch (const std::bad_alloc&) {
+        lookup->failure_ = Failure(std::error_code(ENOMEM, errno_category()));
+      }
+    };
+    co_await blocking(ask);
+    lookup->finish();
+  };
+  go(look_up, self);
+}
+
+void Lookup::finish() noexcept {
+  Waiter* w = nullptr;
+  {
+    LockGuard guard(lock_);
+    done_ = true;
+    w = std::exchange(waiter_, nullptr);
+  }
+  if (w != nullptr) wake(w);
+}
+
+bool Lookup::withdraw() noexcept {
+  LockGuard guard(lock_);
+  return std::exchange(waiter_, nullptr) != nullptr;
+}
+
+}  // namespace gmp::detail

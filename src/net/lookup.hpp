@@ -1,0 +1,70 @@
+// src/net/lookup.hpp — names to addresses: at once where that needs nobody, else by the system's resolver, which blocks.
+// Go: net/lookup.go, net/cgo_unix.go, net/ipsock.go (internetAddrList).  Room: net (floor 5).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gmp/detail/io/chain.hpp"
+#include "gmp/detail/net/addr.hpp"
+#include "gmp/detail/sys/lock.hpp"
+#include "gmp/detail/wait/waiter.hpp"
+#include "net/host_port.hpp"
+#include "net/op_error.hpp"
+
+namespace gmp::detail {
+
+/// What "host:port" stands for, and whether it takes the resolver to say it.
+struct Destination {
+  Network network;
+  std::string host, service;         // as written; for the resolver
+  std::uint16_t port = 0;
+  std::vector<net::Addr> addresses;  // in the order in which to try them; none if there is no host
+  bool needs_resolver = false;
+};
+
+/// Reads the text, and finds the addresses if it is a numeric one, empty, or "localhost", and the port a number.
+Failure parse_destination(std::string_view network, std::string_view address, Destination& out);
+/// Asks the system for what is missing; blocks.
+Failure resolve(Destination& destination);
+
+/// Another g that resolves, on a thread that may block, and one that waits for it, or for something else to end the wait: the resolver cannot
+/// be stopped, so its outcome is dropped then. Shared by the two.
+class Lookup {
+ public:
+  explicit Lookup(Destination&& destination) : destination_(std::move(destination)) {}
+
+  /// Starts the g. May throw what go() throws.
+  static void start(const std::shared_ptr<Lookup>& self);
+
+  /// Queues w until the end. False: it is over. before(): under the lock, just before w is published.
+  template <class F>
+  bool wait(Waiter& w, F before) noexcept {
+    LockGuard guard(lock_);
+    if (done_) return false;
+    before();
+    waiter_ = &w;
+    return true;
+  }
+  /// False: w is about to be woken.
+  bool withdraw() noexcept;
+
+  // After the end:
+  Destination& destination() noexcept { return destination_; }
+  Failure& failure() noexcept { return failure_; }
+
+ private:
+  void finish() noexcept;
+
+  Lock lock_;
+  bool done_ = false;          // lock_
+  Waiter* waiter_ = nullptr;   // lock_
+  Destination destination_;    // the resolving g's, then the waiter's
+  Failure failure_;
+};
+
+}  // namespace gmp::detail
