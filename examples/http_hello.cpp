@@ -60,10 +60,11 @@ Task<> serve(net::Conn conn) {
       request.header(line);
     }
     if (!request.valid) request.keep_alive = false;
-    co_await in.discard(std::exchange(request.body, 0));
+    if (!co_await in.discard(std::exchange(request.body, 0))) co_return;
     const string_view answer = request.valid ? hello : malformed;
-    co_await out.write(answer);
-    if (in.buffered() == 0 || !request.keep_alive) co_await out.flush();  // pipelined requests are answered together
+    if (!co_await out.write(answer)) co_return;
+    if (in.buffered() != 0 && request.keep_alive) continue;  // pipelined requests are answered together
+    if (std::error_code err = co_await out.flush()) co_return;
   }
 }
 

@@ -151,7 +151,6 @@ void* Sched::m_thread(void* mp) {
 
 void Sched::acquire_p(M* mp, P* pp) noexcept {
   if (!pp->poller_) make_poller(pp);
-  if (static_cast<int>(pp->victims_.size()) != procs_.load(relaxed)) pp->victims_.reset(static_cast<std::uint32_t>(procs_.load(relaxed)));
   mp->p_ = pp;
   pp->m_.store(mp, release);  // [P-OWNER]
 }
@@ -246,11 +245,13 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
 // Four passes over the other Ps in random order; timers and run_next only in the last: their owner is about to get to them.
 G* Sched::steal(M* mp, P* pp) noexcept {
   constexpr int passes = 4;
+  const auto procs = static_cast<std::uint32_t>(procs_.load(acquire));  // [PROCS] so many Ps are there
+  if (pp->victims_.size() != procs) pp->victims_.reset(procs);
   for (int pass = 0; pass < passes; ++pass) {
     const bool last = pass == passes - 1;
     for (auto walk = pp->victims_.start(static_cast<std::uint32_t>(mp->random_.next())); !walk.done(); walk.next()) {
       P* victim = ps_[walk.position()].get();
-      if (victim == nullptr || victim == pp || !gate_.is_running()) continue;
+      if (victim == pp || !gate_.is_running()) continue;
       if (last && victim->timers_.next_when() <= now_ns()) {
         victim->timers_.run_due(now_ns());  // what they wake comes to this P
         bool inherit = false;
@@ -743,23 +744,25 @@ void Sched::kick(P* pp) noexcept {
 }
 
 int Sched::set_procs(int n) {
-  std::vector<int> fresh;
   int before = 0;
   {
     LockGuard guard(lock_);
     before = procs_.load(relaxed);
     if (n < 1) return before;
     n = std::min(n, procs_max);
-    for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
-    procs_.store(n, relaxed);  // under lock_; Ms look at it each round
+    for (int i = ps_made_.load(relaxed); i < n; ++i) {
+      make_p(i);
+      ps_[i]->retired_ = true;  // until it is put among the idle ones below
+    }
+    procs_.store(n, release);  // [PROCS] Ms look at it each round
     for (int i = before; i < n; ++i) {
       P* pp = ps_[i].get();
-      if (pp->retired_ || pp->m_.load(acquire) == nullptr) {  // [P-OWNER]
+      if (pp->retired_) {
         pp->retired_ = false;
-        fresh.push_back(i);
-      } else {
-        pp->m_.load(acquire)->bell_.ring();  // its M still empties the ring: it goes on as before  // [P-OWNER]
-      }
+        idle_.put(i);
+      } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
+        mp->bell_.ring();  // it still empties the ring: it goes on as before
+      }  // else it is on its way to an M, which takes it as it is
     }
     for (int i = n; i < before; ++i) {
       P* pp = ps_[i].get();
@@ -775,7 +778,6 @@ int Sched::set_procs(int n) {
       }
     }
   }
-  for (int i : fresh) idle_.put(i);
   if (global_size_.load(seq_cst) != 0) wake_one();  // [WAKE]
   return before;
 }

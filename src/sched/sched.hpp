@@ -145,7 +145,7 @@ struct alignas(cache_line) P : Immovable {
   std::uint32_t seen_tick_ = 0, seen_sysc_ = 0;
   std::int64_t seen_since_ = 0, seen_cpu_ = 0;
   M* seen_m_ = nullptr;
-  bool retired_ = false;  // under Sched::lock_: taken out of use by gomaxprocs, nothing in flight
+  bool retired_ = false;  // under Sched::lock_: not in use, and neither idle, nor an M's, nor on its way to one
   bool warned_ = false;  // its preempt flag is set: next round it may lose its P
 };
 

@@ -26,7 +26,6 @@ namespace gmp::model::heap {
 namespace {
 
 constexpr std::size_t arena_size = std::size_t{8} << 20;
-constexpr std::size_t least_alignment = 16;
 
 struct Header {
   std::size_t size;
@@ -36,6 +35,9 @@ struct Header {
 char* arena;
 std::size_t used;
 bool on_now;
+
+#if !GMPCORO_TSAN
+constexpr std::size_t least_alignment = 16;
 
 bool in_arena(const void* at) noexcept { return arena != nullptr && at >= arena && at < arena + arena_size; }
 
@@ -73,6 +75,7 @@ void release(void* at) noexcept {
   std::memset(at, 0xdf, header->size);
   GMPCORO_MODEL_POISON(at, header->size);
 }
+#endif
 
 }  // namespace
 

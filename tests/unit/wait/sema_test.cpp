@@ -236,7 +236,6 @@ TEST(Sema, ThreadsNeverLoseAPermit) {
 TEST(Sema, WithdrawnOrGrantedNeverBothNeverNeither) {
   const std::int64_t rounds = test::scaled(20'000, 1000);
   Sema sema;
-  std::atomic<Sleeper*> shown{nullptr};
   std::atomic<int> turn{0};
   // One releases, one withdraws the same waiter, at the same time; what is left over says who was first.
   std::thread releaser([&] {

@@ -72,6 +72,11 @@ class WriteOp::Awaiter : public FdAwaiter<Awaiter> {
   Result<std::size_t> await_resume() { return operation_.result(); }
 };
 
+/// Room for a sockaddr of any kind, there before the operation that is told of it.
+struct AddressRoom {
+  alignas(8) std::array<std::byte, 128> address_;
+};
+
 class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
  public:
   class Awaiter;
@@ -81,7 +86,7 @@ class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
  private:
   Descriptor* fd_;
 };
-class AcceptOp::Awaiter : public FdAwaiter<Awaiter> {
+class AcceptOp::Awaiter : private AddressRoom, public FdAwaiter<Awaiter> {
  public:
   Awaiter(G* gp, AcceptOp&& op) noexcept
       : FdAwaiter(gp, op.fd_, FdOperation::Kind::accept, address_.data(), address_.size()), fd_(op.fd_) {}
@@ -89,7 +94,6 @@ class AcceptOp::Awaiter : public FdAwaiter<Awaiter> {
 
  private:
   Descriptor* fd_;
-  alignas(8) std::array<std::byte, 128> address_;  // a sockaddr of any kind
 };
 
 class Dial;
