@@ -91,9 +91,8 @@ TEST(All, OfOne) {
 TEST(All, RunsThemConcurrently) {
   // Each waits for the other: one after the other they would never end.
   run([]() -> Task<> {
-    bool first = false;
-    bool second = false;
-    auto meets = [](bool& mine, bool& other) -> Task<> {
+    std::atomic<bool> first{false}, second{false};
+    auto meets = [](std::atomic<bool>& mine, std::atomic<bool>& other) -> Task<> {
       mine = true;
       while (!other) co_await yield();
     };

@@ -63,13 +63,13 @@ TEST(Go, TakesATaskInPlaceOfAFunction) {
     EXPECT_FALSE(named);  // NOLINT: that is the claim
     const int second = co_await other;
     EXPECT_EQ(second, 10);
-    bool done = false;
+    std::atomic<bool> done{false};
     auto sets = [&done]() -> Task<> {
       done = true;
       co_return;
     };
     go(sets());
-    co_await until_true([&done] { return done; });
+    co_await until_true([&done] { return done.load(); });
   });
 }
 
@@ -224,7 +224,7 @@ TEST(Go, StdRefPassesAReference) {
 TEST(Go, CallableAndArgumentsLiveUntilTheGoroutineEndsAndNoLonger) {
   std::atomic<int> alive{0};
   run([&alive]() -> Task<> {
-    bool go_on = false;
+    std::atomic<bool> go_on{false};
     JoinHandle<void> h;
     {
       auto body = [p = Probe(alive), &go_on](Probe) -> Task<> {

@@ -146,7 +146,7 @@ TEST(Join, TwiceIsALogicError) {
 
 TEST(Join, ByASecondWhileTheFirstWaitsIsALogicErrorForTheSecond) {
   run([]() -> Task<> {
-    bool go_on = false;
+    std::atomic<bool> go_on{false};
     JoinHandle<int> h = spawn([&go_on]() -> Task<int> {
       while (!go_on) co_await yield();
       co_return 6;

@@ -187,7 +187,7 @@ TEST(NumGoroutine, CountsTheLivingOnes) {
   Executor ex({.procs = 2});
   ex.run([]() -> Task<> {
     EXPECT_EQ(num_goroutine(), 1u);
-    bool stop = false;
+    std::atomic<bool> stop{false};
     auto body = [&stop]() -> Task<> {
       while (!stop) co_await sleep(100us);
     };

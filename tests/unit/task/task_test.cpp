@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -150,15 +151,16 @@ TEST(Task, MovedFromOrEmptyAwaitedIsTheSameError) {
 
 TEST(Task, InProgressInAnotherGoroutineCannotBeAwaited) {
   run([]() -> Task<> {
-    bool go_on = false;
-    auto body = [&go_on]() -> Task<int> {
+    std::atomic<bool> begun{false}, go_on{false};
+    auto body = [&begun, &go_on]() -> Task<int> {
+      begun = true;
       while (!go_on) co_await yield();
       co_return 4;
     };
     Task<int> task = body();
     auto first = [&task]() -> Task<int> { co_return co_await task; };
     JoinHandle<int> h = spawn(first);
-    while (task) co_await yield();
+    while (!begun) co_await yield();
     std::string text;
     try {
       co_await task;
