@@ -19,7 +19,6 @@ namespace {
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local FrameCache* tls_frames = nullptr;
 
-constexpr std::size_t class_of(std::size_t size) { return (size + FrameCache::grain - 1) / FrameCache::grain - 1; }
 constexpr std::size_t size_of(std::size_t size_class) { return (size_class + 1) * FrameCache::grain; }
 
 }  // namespace
@@ -93,6 +92,10 @@ void* frame_alloc(std::size_t size) { return ::operator new(size); }
 void frame_free(void* frame, std::size_t) noexcept { ::operator delete(frame); }
 
 #else
+
+namespace {
+constexpr std::size_t class_of(std::size_t size) { return (size + FrameCache::grain - 1) / FrameCache::grain - 1; }
+}  // namespace
 
 void* frame_alloc(std::size_t size) {
   const std::size_t size_class = class_of(size);

@@ -1,22 +1,33 @@
 // src/sys/lock.cpp — the contended side of the runtime's short lock.
-// Go: runtime/lock_futex.go (lock2, unlock2).  Room: sys (floor 1).
+// Go: runtime/lock_futex.go (lock2).  Room: sys (floor 1).
 #include "gmp/detail/sys/lock.hpp"
 
-#include "gmp/detail/sys/futex.hpp"
+#include <algorithm>
+
+#include "sys/os.hpp"
 
 namespace gmp::detail {
 
-// A holder keeps it for some dozen instructions: one that runs is done within these spins; one that was descheduled is not worth more.
-static constexpr int spin_limit_max = 64;
+namespace {
+
+constexpr int spins_max = 64;   // a holder that runs is done within these
+constexpr int yields_max = 16;  // one that waits for this CPU gets it
+constexpr std::int64_t nap_min_ns = 10'000;
+constexpr std::int64_t nap_max_ns = 200'000;
+
+}  // namespace
 
 void Lock::lock_slow() noexcept {
-  for (int spin = 0; spin < spin_limit_max; ++spin) {
-    if (state_.load(relaxed) == 0 && try_lock()) return;
+  const auto taken = [this] { return state_.load(relaxed) == 0 && try_lock(); };  // looks first: a failed RMW takes the holder's line away
+  for (int spin = 0; spin < spins_max; ++spin) {
+    if (taken()) return;
     cpu_pause();
   }
-  while (state_.exchange(2, acquire) != 0) futex_wait(&state_, 2);  // [LOCK] having slept it holds the lock as 2: others may sleep too
+  for (int yield = 0; yield < yields_max; ++yield) {
+    if (taken()) return;
+    sys::yield_thread();
+  }
+  for (std::int64_t nap = nap_min_ns; !taken(); nap = std::min(2 * nap, nap_max_ns)) sys::sleep_ns(nap);
 }
-
-void Lock::unlock_slow() noexcept { futex_wake(&state_, 1); }
 
 }  // namespace gmp::detail

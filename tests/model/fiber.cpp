@@ -16,6 +16,9 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// Without detect_stack_use_after_return, which keeps locals on the heap: those of fibers that were abandoned would fill it.
+extern "C" const char* __asan_default_options() { return "detect_stack_use_after_return=0:detect_leaks=1:strict_string_checks=1"; }
+
 namespace gmp::model {
 
 #if GMPCORO_MODEL_ASM_SWITCH

@@ -116,9 +116,9 @@ TEST(Executor, RunSeveralTimesAndAtOnce) {
 }
 
 TEST(Executor, RunLeavesTheOthersRunning) {
-  Executor ex({.procs = 1});
   std::atomic<int> turns{0};
   std::atomic<bool> stop{false};
+  Executor ex({.procs = 1});
   ex.run([&] {
     go([&]() -> Task<> {
       while (!stop) {

@@ -90,8 +90,8 @@ TEST(Gomaxprocs, RaisedTheOldOnesStealFromTheNew) {
 
 TEST(Gomaxprocs, RaisedAnIdleExecutorSleeps) {
   // An M whose P cannot see the others' queues would look for work for ever.
-  Executor ex({.procs = 1});
   std::atomic<bool> stop{false};
+  Executor ex({.procs = 1});
   ex.run([] { gomaxprocs(4); });
   ex.go([&stop] {
     for (int i = 0; i < 8; ++i) go([]() -> Task<> { co_await sleep(24h); });

@@ -267,8 +267,8 @@ TEST(Join, DetachedGoroutinesRunOn) {
 
 TEST(Join, TheHandleMayGoWhileTheGoroutineEnds) {
   // Both let go of the block at once.
-  Executor ex({.procs = 2});
   std::atomic<int> alive{0};
+  Executor ex({.procs = 2});
   for (int i = 0; i < test::scaled(1000, 200); ++i) {
     auto h = ex.spawn([&alive] { return Probe(alive); });
     if (i % 2 == 0) {

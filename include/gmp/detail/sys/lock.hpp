@@ -1,8 +1,10 @@
 // include/gmp/detail/sys/lock.hpp — the runtime's own short lock; gs never hold it across a suspension.
 // Go: runtime/lock_futex.go (mutex).  Room: sys (floor 1).
 //
-// Three states, as in Drepper's "Futexes are tricky": 0 free, 1 held, 2 held and somebody may sleep.  Held for some dozen instructions,
-// so it spins a little before it sleeps; on a machine where the holder's thread was descheduled it sleeps rather than burn the slice.
+// A word that is 0 or 1.  It is held for some dozen instructions, so whoever finds it held spins a little; a holder that lost its CPU is
+// given it back by sched_yield, and at last by naps.  What was dropped: a third state and a futex (Drepper's "Futexes are tricky").  Then
+// unlock() must be an exchange, to see whether somebody sleeps: 5 ns of each critical section for a case that does not occur, and a Cond's
+// hand-over has two of them.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +34,10 @@ class Lock {
     std::uint32_t free = 0;
     return state_.compare_exchange_strong(free, 1, acquire, relaxed);  // [LOCK]
   }
-  void unlock() noexcept {
-    if (state_.exchange(0, release) == 2) unlock_slow();  // [LOCK] and after this line the lock may be gone
-  }
+  void unlock() noexcept { state_.store(0, release); }  // [LOCK] and after this line the lock may be gone
 
  private:
   void lock_slow() noexcept;
-  void unlock_slow() noexcept;
   Atomic<std::uint32_t> state_{0};
 };
 #endif
