@@ -1,5 +1,9 @@
 // examples/hello.cpp — a goroutine, and a value that comes back from it.
-// Go: go f(x).  Prints what it says below.
+// Go: go f(x).
+//
+// Prints:
+//   hello from a goroutine
+//   the answer is 42
 #include <gmp/gmp.hpp>
 
 #include <cstdio>
@@ -13,7 +17,7 @@ Task<int> twice(int x) {
 }
 
 Task<> program() {
-  go([] { std::puts("hello from goroutine 2 or so"); });  // go f()
+  go([] { std::puts("hello from a goroutine"); });  // go f()
   JoinHandle<int> answer = spawn(twice, 21);              // go twice(21), with a handle on what it returns
   std::printf("the answer is %d\n", co_await answer);
 }
