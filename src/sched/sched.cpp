@@ -376,7 +376,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   P* pp = mp->p_;
   if (!inherit) pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // one writer; sysmon sees a new slice
   if (mp->attend_.load(relaxed) != 0) [[unlikely]] {
-    const std::uint32_t cleared = attend_preempt | attend_no_p;
+    const std::uint32_t cleared = attend_preempt | attend_no_p | attend_handoff;
     const std::uint32_t was = mp->attend_.fetch_and(~cleared, relaxed);
     if (was != 0 && (was & ~cleared) == 0) attention.fetch_sub(1, relaxed);
   }
@@ -582,7 +582,7 @@ void ready_handoff(G* gp) noexcept {
   M* mp = tls_m;
   const bool mine = mp != nullptr && mp->sched_ == gp->sched_;
   ready(gp);
-  if (mine && mp->cur_ != nullptr) mp->sched_->note_attention(mp, attend_preempt);
+  if (mine && mp->cur_ != nullptr) mp->sched_->note_attention(mp, attend_handoff);
 }
 
 void Sched::note_attention(M* mp, std::uint32_t bits) noexcept {
@@ -611,10 +611,12 @@ void repark_begin(G* gp) noexcept { status::begin_wait(gp->status_); }
 bool give_way(G* gp, FrameLink& leaf) noexcept {
   if (attention.load(relaxed) == 0) return false;
   M* mp = gp->m_;
-  if (mp->attend_.load(relaxed) == 0) return false;
+  const std::uint32_t why = mp->attend_.load(relaxed);
+  if (why == 0) return false;
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
-  mp->yield_local_ = false;
+  // Behind a hand-off alone it queues at this P, as for a yield: from the global queue every 61st turn would run it before the one it made way for.
+  mp->yield_local_ = why == attend_handoff;
   return true;
 }
 

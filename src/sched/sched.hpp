@@ -84,10 +84,11 @@ GExtra& extra_of(G* gp);
 
 /// Reasons for an M to look up from its g.
 ///   bit      | set by                          | cleared by                      | may be missed
-///   preempt  | sysmon (slice used up), handoff | the M, when it switches gs      | yes: the next slice
+///   preempt  | sysmon (slice used up)          | the M, when it switches gs      | yes: the next slice
 ///   no_p     | who took its P                  | the M, when it has a P again    | no
 ///   stopping | stop()                          | never                           | no
-enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4 };
+///   handoff  | its g, for the one it woke      | the M, when it switches gs      | yes: the woken one runs a slice later
+enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4, attend_handoff = 8 };
 
 struct M : Immovable {
   explicit M(Sched* sched, int id) : sched_(sched), id_(id) {}
