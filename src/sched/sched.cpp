@@ -2,8 +2,8 @@
 // Go: runtime/proc.go (schedule, findRunnable, execute, ready, wakep, stopm, startm).  Room: sched (floor 2).
 //
 // Each M with a P runs m_main: find_runnable() gives a g, execute() resumes its innermost frame; the frame comes back here when the g has
-// parked, yielded or ended.  Work is found in this order: own timers (when due), every 61st round the global queue, the poller if something
-// is complete, run_next and the ring, the global queue, the poller, other Ps (four passes), and at last sleep.
+// parked, yielded or ended.  Work is found in this order: own timers (when due), every 61st turn the global queue, the poller if something is
+// complete, run_next and the ring, the global queue, the poller, other Ps (four passes), and at last sleep.
 //
 // An idle P and the M that watches it stay a pair.  An M that finds nothing marks its P idle and sleeps in the P's own poller, with the P's
 // own next timer as the timeout; so I/O, timers and wake-ups reach the P that they belong to, by way of one thread.
@@ -35,7 +35,8 @@ namespace {
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local M* tls_m = nullptr;
 
-constexpr std::uint32_t global_every = 61;       // rounds between looks at the global queue; prime, as Go's
+constexpr std::uint32_t global_every = 61;       // turns between looks at the global queue; prime, as Go's
+constexpr std::uint32_t poll_every = 61;         // rounds between looks at the poller
 constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
@@ -216,9 +217,10 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     if (const std::int64_t when = pp->timers_.next_when(); when != never) {
       if (round % timers_every == 0 || when <= coarse_now_ns()) pp->timers_.run_due(now_ns());
     }
-    if (round % global_every == 0) {
+    // By turns, not rounds: two that wake each other in one slice are one turn, as what comes from the global queue takes a whole one.
+    if (global_size_.load(relaxed) != 0 && pp->tick_.load(relaxed) % global_every == 0) gp = pop_global(pp, 1);
+    if (round % poll_every == 0) {
       if (poller.in_flight() != 0) inject(pp, poller.poll(0, nullptr));
-      if (global_size_.load(relaxed) != 0) gp = pop_global(pp, 1);
     } else if (poller.queued() >= submit_at || (poller.in_flight() != 0 && poller.peek())) {
       inject(pp, poller.poll(0, nullptr));
     }
@@ -374,12 +376,18 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
     }
   }
   P* pp = mp->p_;
-  if (!inherit) pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // one writer; sysmon sees a new slice
   if (mp->attend_.load(relaxed) != 0) [[unlikely]] {
-    const std::uint32_t cleared = attend_preempt | attend_no_p | attend_handoff;
+    if (inherit && (mp->attend_.load(relaxed) & attend_preempt) != 0) {  // the slice is used up: two that wake each other lose the P together
+      push_global(gp);
+      wake_one();
+      return;
+    }
+    std::uint32_t cleared = attend_no_p | attend_handoff;
+    if (!inherit) cleared |= attend_preempt;
     const std::uint32_t was = mp->attend_.fetch_and(~cleared, relaxed);
     if (was != 0 && (was & ~cleared) == 0) attention.fetch_sub(1, relaxed);
   }
+  if (!inherit) pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // one writer; sysmon sees a new slice
   gp->m_ = mp;
   mp->cur_ = gp;
   mp->shown_.store(gp, relaxed);
@@ -615,7 +623,7 @@ bool give_way(G* gp, FrameLink& leaf) noexcept {
   if (why == 0) return false;
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
-  // Behind a hand-off alone it queues at this P, as for a yield: from the global queue every 61st turn would run it before the one it made way for.
+  // Behind a hand-off alone it queues at this P, as for a yield: from the global queue it would run, every 61st turn, before whom it made way for.
   mp->yield_local_ = why == attend_handoff;
   return true;
 }
