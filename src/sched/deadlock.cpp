@@ -3,7 +3,7 @@
 //
 // Go counts Ms.  Here an idle P keeps its M, and a program may have several executors whose gs wake each other; so the question is put to all of
 // them, twice, by the sysmon of the executor that the free run() made.  Nothing but what is counted here can wake an idle P: a g that is queued
-// or runs, a timer, an operation in flight, a call in blocking(f), and what gives hope from outside (Wakers, foreign awaits: hopes_).
+// or runs (or lies ready for the one M that may run it: turn_), a timer, an operation in flight, a call in blocking(f), and what gives hope from outside (Wakers, foreign awaits: hopes_).
 //   DL1  if all Ps of all executors are idle at two looks, if every count is zero between them, and if no P switched gs from the first to
 //        the second, then nothing was under way at the second: who hands a g from one executor to another is himself a running g of one of
 //        them, and what he woke is queued, or has switched.
@@ -45,8 +45,9 @@ bool Sched::has_hope() noexcept {
     P* pp = ps_[i].get();
     if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return true;  // [HOPE]
   }
-  for (M* mp : ms()) {
-    if (mp->sysc_.load(acquire) % 2 != 0) return true;  // [SYSC]
+  LockGuard guard(lock_);
+  for (const auto& mp : ms_) {
+    if (mp->turn_ != nullptr || mp->sysc_.load(acquire) % 2 != 0) return true;  // [SYSC]
   }
   return false;
 }

@@ -310,6 +310,7 @@ void Sched::park_m(M* mp) noexcept {
   if (when != never) timeout = std::max<std::int64_t>(when - now_ns(), 0);
   IoOp* completed = pp->poller_->poll(timeout, &mp->bell_);
   idle_.unpark(pp->id_, mp->spinning_);  // PA2
+  pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // a new slice, whoever runs in it (DL1)
   if (sysmon_ != nullptr) sysmon_->note_activity();
   inject(pp, completed);
 }
@@ -711,9 +712,9 @@ void Sched::retire(M* mp, P* pp) noexcept {
     push_global(gs);
     wake_one();
   }
-  if (mp->spinning_) {
+  if (mp->spinning_) {  // W': who handed us this P, to look for what it had queued, must find another
     mp->spinning_ = false;
-    idle_.stop_spinning();
+    idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
   }
   if (pp->timers_.next_when() != never) {
     P* heir = ps_[0].get();
@@ -737,8 +738,8 @@ void Sched::retire(M* mp, P* pp) noexcept {
   }
   LockGuard guard(lock_);
   if (pp->id_ < procs_.load(relaxed)) return;
-  pp->retired_ = true;
-  pp->m_.store(nullptr, release);  // [P-OWNER]
+  pp->retired_.store(true, release);  // [P-RETIRED]
+  pp->m_.store(nullptr, release);     // [P-OWNER]
   mp->p_ = nullptr;
 }
 
@@ -760,15 +761,12 @@ int Sched::set_procs(int n) {
     before = procs_.load(relaxed);
     if (n < 1) return before;
     n = std::min(n, procs_max);
-    for (int i = ps_made_.load(relaxed); i < n; ++i) {
-      make_p(i);
-      ps_[i]->retired_ = true;  // until it is put among the idle ones below
-    }
+    for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
     procs_.store(n, release);  // [PROCS] Ms look at it each round
     for (int i = before; i < n; ++i) {
       P* pp = ps_[i].get();
-      if (pp->retired_) {
-        pp->retired_ = false;
+      if (pp->retired_.load(relaxed)) {
+        pp->retired_.store(false, relaxed);  // the caller runs, so nobody takes all for idle
         idle_.put(i);
       } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
         mp->bell_.ring();  // it still empties the ring: it goes on as before
@@ -781,7 +779,7 @@ int Sched::set_procs(int n) {
           idle_.add_spinner();
           watcher->bell_.ring();
         } else {
-          pp->retired_ = true;
+          pp->retired_.store(true, release);  // [P-RETIRED]
         }
       } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
         note_attention(mp, attend_preempt);
@@ -793,6 +791,16 @@ int Sched::set_procs(int n) {
 }
 
 // ---- looking
+
+// Also of those that gomaxprocs() made surplus: until they are out of use their Ms run gs.
+bool Sched::all_idle() const noexcept {
+  if (off_p_.load(relaxed) > 0 || idle_.count() < procs()) return false;
+  const int made = ps_made_.load(acquire);  // [P-MADE]
+  for (int i = 0; i < made; ++i) {
+    if (!idle_.contains(i) && !ps_[i]->retired_.load(acquire)) return false;  // [P-RETIRED] and what its M had left to the global queue
+  }
+  return true;
+}
 
 std::int64_t Sched::goroutines() const noexcept {
   std::int64_t n = off_p_spawned_.load(relaxed) - off_p_finished_.load(relaxed);

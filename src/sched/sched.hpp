@@ -146,7 +146,7 @@ struct alignas(cache_line) P : Immovable {
   std::uint32_t seen_tick_ = 0, seen_sysc_ = 0;
   std::int64_t seen_since_ = 0, seen_cpu_ = 0;
   M* seen_m_ = nullptr;
-  bool retired_ = false;  // under Sched::lock_: not in use, and neither idle, nor an M's, nor on its way to one
+  Atomic<bool> retired_{true};  // not in use, and neither idle, nor an M's, nor on its way to one; written under Sched::lock_
   bool warned_ = false;  // its preempt flag is set: next round it may lose its P
 };
 
@@ -188,7 +188,7 @@ class Sched : Immovable {
   const Options& options() const noexcept { return options_; }
   static bool all_hopeless() noexcept;  // no g of any executor can ever run again
   bool busy_others() const noexcept { return procs() > idle_.count() + idle_.spinners() + 1; }
-  bool all_idle() const noexcept { return idle_.count() >= procs() && off_p_.load(relaxed) <= 0; }
+  bool all_idle() const noexcept;
   std::vector<M*> ms();
   int threads() const noexcept { return threads_.load(relaxed); }
   gmp::Poller poller_in_use() const noexcept { return poller_; }

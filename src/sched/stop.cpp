@@ -105,7 +105,10 @@ Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options
   ps_ = std::make_unique<std::unique_ptr<P>[]>(procs_max);
   for (int i = 0; i < procs; ++i) make_p(i);
   procs_.store(procs, relaxed);  // nobody else knows us
-  for (int i = 0; i < procs; ++i) idle_.put(i);
+  for (int i = 0; i < procs; ++i) {
+    ps_[i]->retired_.store(false, relaxed);
+    idle_.put(i);
+  }
   enrol();
 }
 
