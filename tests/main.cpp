@@ -32,7 +32,7 @@ extern "C" [[gnu::weak]] void gmp_test_dump();
 // What every run under a sanitizer has in common, so that a binary started by hand behaves as under ctest. The models have their own.
 extern "C" [[gnu::weak]] const char* __asan_default_options() { return "detect_stack_use_after_return=1:detect_leaks=1:strict_string_checks=1"; }
 extern "C" const char* __ubsan_default_options() { return "print_stacktrace=1"; }
-extern "C" const char* __tsan_default_options() { return "halt_on_error=1:second_deadlock_stack=1"; }
+extern "C" const char* __tsan_default_options() { return "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0"; }  // children end often
 
 namespace gmp::test {
 namespace {
