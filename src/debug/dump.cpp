@@ -21,9 +21,11 @@ struct RawFrame {
   std::source_location site;
 };
 
-// The await sites from the innermost frame outwards. False: the g does not wait, nothing was read.
-bool walk(G* gp, std::vector<RawFrame>& frames, bool& cut) {
+// Why it waits, since when, and the await sites from the innermost frame outwards. False: the g does not wait, nothing was read.
+bool walk(G* gp, WaitReason& reason, std::int64_t& since_ns, std::vector<RawFrame>& frames, bool& cut) {
   if (!status::begin_scan(gp->status_)) return false;
+  reason = gp->reason_;
+  since_ns = gp->since_ns_;
   int n = 0;
   const FrameLink* link = gp->leaf_;
   for (; link != nullptr && n < frames_max; link = link->parent_, ++n) frames[static_cast<std::size_t>(n)].site = link->site_;
@@ -76,9 +78,9 @@ GInfo snapshot(G* gp) {
   info.created_at = gp->created_at_;
   std::vector<RawFrame> frames(frames_max);
   bool cut = false;
-  const WaitReason reason = gp->reason_;
-  const std::int64_t since = gp->since_ns_;
-  if (walk(gp, frames, cut)) {
+  WaitReason reason = WaitReason::none;
+  std::int64_t since = 0;
+  if (walk(gp, reason, since, frames, cut)) {
     info.state = "waiting";
     info.wait_reason = to_string(reason);
     info.waiting = std::chrono::nanoseconds(std::max<std::int64_t>(now_ns() - since, 0));
