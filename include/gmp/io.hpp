@@ -104,7 +104,7 @@ class BufOp<B, Want, By>::Awaiter : public OperationAwaiter<Awaiter>, public Cha
   using Transfer = decltype(By::transfer(std::declval<B&>(), std::declval<Want&>()));
 
  public:
-  Awaiter(G* gp, BufOp&& op) noexcept : Base(gp), b_(*op.b_), want_(std::move(op.want_)) {}
+  Awaiter(G* gp, BufOp&& op) noexcept : Base(gp), b_(*op.b_), want_(std::move(op.want_)), gp_(gp) {}
 
   bool await_ready() noexcept { return Base::undisturbed() && want_.take(BufAccess::buffer(b_)); }
   bool suspend(FrameLink& leaf) noexcept { return begin(&leaf) || give_way(this->g_, leaf); }
@@ -113,7 +113,7 @@ class BufOp<B, Want, By>::Awaiter : public OperationAwaiter<Awaiter>, public Cha
   // chain.hpp
   bool begin(FrameLink* leaf) noexcept {
     while (!want_.take(BufAccess::buffer(b_))) {
-      transfer_.emplace(this->g_, By::transfer(b_, want_));
+      transfer_.emplace(gp_, By::transfer(b_, want_));
       transfer_->then(&Awaiter::transferred, this);
       if (transfer_->begin(leaf)) return true;
       take_outcome();
@@ -135,6 +135,7 @@ class BufOp<B, Want, By>::Awaiter : public OperationAwaiter<Awaiter>, public Cha
   B& b_;
   Want want_;
   std::optional<typename Transfer::Awaiter> transfer_;
+  G* const gp_;  // as g_, which it has only if it was awaited itself, and is no part of another one
 };
 
 /// The same for any other stream.

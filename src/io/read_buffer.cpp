@@ -74,7 +74,7 @@ bool WantUntil::take_slow(ReadBuffer& buffer) noexcept {
     if (line_ && !data.empty()) return give(without_return(data));  // the last line may lack its end. The end comes with the next call
     return give_failure(data, buffer);
   }
-  buffer.searched_ = data.size();
+  searched_ = data.size();
   if (data.size() >= buffer.limit()) return give_failure({}, errc::buffer_full);
   return false;
 }
@@ -113,6 +113,7 @@ io::Buffer WantRead::target(ReadBuffer& buffer) noexcept {
 
 void WantRead::arrived(ReadBuffer& buffer, Result<std::size_t>& outcome) noexcept {
   if (past_buffer_) direct_ = std::exchange(outcome.get<0>(), 0);
+  if (direct_ != 0 && outcome) return;  // else it would count as a read that gave nothing
   buffer.arrived(outcome);
 }
 

@@ -38,8 +38,6 @@ class ReadBuffer {
   bool ended() const noexcept { return failure_.err == errc::eof; }
   Result<void> take_failure() noexcept { return std::exchange(failure_, Result<void>()); }
 
-  std::size_t searched_ = 0;  // bytes of data() without the delimiter that is looked for; the want's
-
  private:
   std::unique_ptr<char[]> bytes_;  // made when it is first read into
   std::size_t capacity_ = 0;
@@ -81,9 +79,8 @@ class WantUntil : public Wanted<std::string_view> {
   WantUntil(char delimiter, bool line) noexcept : delimiter_(delimiter), line_(line) {}
   bool take(ReadBuffer& buffer) noexcept {
     const std::string_view data = buffer.data();
-    const std::size_t searched = std::exchange(buffer.searched_, 0);
-    if (data.size() > searched) {
-      if (const void* found = std::memchr(data.data() + searched, delimiter_, data.size() - searched)) [[likely]] {
+    if (data.size() > searched_) {
+      if (const void* found = std::memchr(data.data() + searched_, delimiter_, data.size() - searched_)) [[likely]] {
         const auto length = static_cast<std::size_t>(static_cast<const char*>(found) - data.data());
         buffer.consume(length + 1);
         return give(line_ ? without_return(data.substr(0, length)) : data.substr(0, length + 1));
@@ -98,6 +95,7 @@ class WantUntil : public Wanted<std::string_view> {
     return line;
   }
   bool take_slow(ReadBuffer& buffer) noexcept;
+  std::size_t searched_ = 0;  // bytes of the buffer's data without the delimiter
   char delimiter_;
   bool line_;
 };

@@ -63,7 +63,7 @@ class WantWrite {
   io::ConstBuffer source(WriteBuffer& buffer) noexcept;
   void sent(WriteBuffer& buffer, const Result<std::size_t>& outcome) noexcept;
   Result<std::size_t> result(WriteBuffer& buffer) const {
-    if (done_ == data_.size()) [[likely]] return Result<std::size_t>(done_);
+    if (!buffer.failed()) [[likely]] return Result<std::size_t>(done_);
     return failed(buffer);
   }
 
