@@ -20,10 +20,19 @@ namespace detail {
 
 // ---- accept
 
+AcceptOp::Awaiter::Awaiter(G* gp, AcceptOp&& op) noexcept
+    : FdAwaiter(gp, op.fd_, FdOperation::Kind::accept, address_.data(), address_.size()), fd_(op.fd_) {
+  if (fd_ != nullptr) fd_->ref();
+}
+
+AcceptOp::Awaiter::~Awaiter() {
+  if (fd_ != nullptr) fd_->unref();
+}
+
 Result<net::Conn> AcceptOp::Awaiter::await_resume() {
   operation_.check_overflow();
-  if (operation_.accepted() < 0) return Result<net::Conn>(operation_.error(), operation_.take_context());
-  FdGuard number(operation_.accepted());
+  FdGuard number(operation_.take_accepted());
+  if (!number) return Result<net::Conn>(operation_.error(), operation_.take_context());
   const Descriptor& listener = *fd_;
   const net::Addr remote = addr_from_sockaddr(listener.local().kind(), reinterpret_cast<const sockaddr*>(address_.data()),
                                               static_cast<socklen_t>(operation_.address_size()));

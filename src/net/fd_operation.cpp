@@ -333,6 +333,8 @@ void FdOperation::finish() noexcept {
 
 // Destroyed in the middle: its executor has stopped, and drained its pollers.
 void FdOperation::abandon() noexcept {
+  if (const int accepted = take_accepted(); accepted >= 0) ::close(accepted);  // it came, and the g did not go on to take it
+  if (phase_ == Phase::outside) return;
   if (phase_ == Phase::queued && !fd_->mutex_.withdraw(side_, *this) && granted_) phase_ = Phase::holding;
   if (phase_ == Phase::queued) {
     if (fd_->mutex_.unref()) fd_->release();

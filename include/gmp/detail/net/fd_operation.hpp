@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "gmp/detail/io/chain.hpp"
 #include "gmp/detail/netpoll/op.hpp"
@@ -35,7 +36,7 @@ class FdOperation : public FdWaiter, public Chainable {
   /// data: what is read into or sent; accept: room for a sockaddr; connect: the sockaddr. fd null: a closed one.
   FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size) noexcept;
   ~FdOperation() {
-    if (phase_ != Phase::outside) [[unlikely]] abandon();  // its g was stopped in the middle
+    if (phase_ != Phase::outside || accepted_ >= 0) [[unlikely]] abandon();  // its g was stopped in the middle
   }
 
   /// See chain.hpp.
@@ -43,7 +44,7 @@ class FdOperation : public FdWaiter, public Chainable {
 
   // After its end:
   std::size_t bytes() const noexcept { return done_; }       // recv, send
-  int accepted() const noexcept { return accepted_; }        // or -1
+  int take_accepted() noexcept { return std::exchange(accepted_, -1); }  // the descriptor, the caller's now; or -1
   std::size_t address_size() const noexcept { return done_; }  // accept: how much of data
   const std::error_code& error() const noexcept { return error_; }
   Result<std::size_t> result() {

@@ -88,12 +88,12 @@ class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
 };
 class AcceptOp::Awaiter : private AddressRoom, public FdAwaiter<Awaiter> {
  public:
-  Awaiter(G* gp, AcceptOp&& op) noexcept
-      : FdAwaiter(gp, op.fd_, FdOperation::Kind::accept, address_.data(), address_.size()), fd_(op.fd_) {}
+  Awaiter(G* gp, AcceptOp&& op) noexcept;
+  ~Awaiter();
   Result<net::Conn> await_resume();
 
  private:
-  Descriptor* fd_;
+  Descriptor* fd_;  // counted: await_resume() asks it for the connection's local address, and its last handle may be gone
 };
 
 class Dial;
