@@ -138,7 +138,10 @@ std::error_code Conn::set_linger(std::chrono::seconds period) const noexcept {
   const int seconds = seconds_of(period);
   const linger value{seconds >= 0 ? 1 : 0, std::max(seconds, 0)};
   Descriptor* fd = fd_.get();
-  return fd != nullptr ? fd->set_option(SOL_SOCKET, SO_LINGER, &value, sizeof value) : not_open();
+  if (fd == nullptr) return not_open();
+  const std::error_code err = fd->set_option(SOL_SOCKET, SO_LINGER, &value, sizeof value);
+  if (!err) fd->set_drops(seconds == 0);
+  return err;
 }
 
 }  // namespace net

@@ -49,7 +49,8 @@ void Descriptor::unref() noexcept {
 // without a FIN, a listener's port in use.
 std::error_code Descriptor::close() noexcept {
   if (!mutex_.close_and_ref()) return make_error_code(errc::closed);
-  ::shutdown(fd_, SHUT_RDWR);  // ENOTCONN and the like: then there is nobody to tell
+  // ENOTCONN and the like: then there is nobody to tell. If it is to be reset, that comes with the number's release, soon enough.
+  if (!drops_.load(relaxed)) ::shutdown(fd_, SHUT_RDWR);
   WakeList woken;
   {
     LockGuard guard(mutex_.lock());

@@ -61,6 +61,8 @@ class Descriptor : Immovable {
   /// errc::closed if it was closed already.
   std::error_code close() noexcept;
   bool is_closed() const noexcept { return mutex_.is_closed(); }
+  /// close() shall drop what was not sent, and the peer see a reset: then it must not see an end first.
+  void set_drops(bool drops) noexcept { drops_.store(drops, relaxed); }  // it and close() are the user's to put in order
   std::error_code shut_down(int how) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
   /// `never`: none.
@@ -105,6 +107,7 @@ class Descriptor : Immovable {
 
   Atomic<std::uint32_t> handles_{1};
   Atomic<std::uint32_t> refs_{2};  // DE1: the handles', the number's, one for each closed()
+  Atomic<bool> drops_{false};
   const bool listens_;
   bool released_ = false;          // lock()
   FdMutex::Waiters closers_;       // lock()
