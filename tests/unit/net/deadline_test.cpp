@@ -136,18 +136,18 @@ TEST(Deadline, SetWhileParkedFromAGAndFromAThread) {
 TEST(Deadline, MovedOnWhileParkedItEndsLater) {
   on_executor([]() -> Task<> {
     const ConnPair pair = co_await conn_pair();
-    pair.a.set_read_deadline(Clock::now() + 20ms);
-    auto reader = spawn(read_once(pair.a));
-    co_await until_parked(1);
-    time_point when;
-    for (int i = 0; i < 5; ++i) {
-      when = Clock::now() + 40ms;
-      pair.a.set_read_deadline(when);
-      co_await sleep(10ms);
+    for (int i = 0; i < 3; ++i) {
+      const auto first = Clock::now() + 40ms;
+      pair.a.set_read_deadline(first);
+      auto reader = spawn(read_once(pair.a));
+      co_await until_parked(1);
+      const auto second = Clock::now() + 80ms;
+      pair.a.set_read_deadline(second);
+      const bool in_time = Clock::now() < first;  // else a busy machine was too slow to tell
+      const auto read = co_await reader;
+      EXPECT_EQ(read.err, errc::timeout);
+      EXPECT_TRUE(!in_time || Clock::now() >= second);
     }
-    const auto read = co_await reader;
-    EXPECT_EQ(read.err, errc::timeout);
-    EXPECT_GE(Clock::now(), when);
   });
 }
 

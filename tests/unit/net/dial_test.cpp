@@ -191,12 +191,10 @@ TEST(Dial, ManyAtOnce) {
 TEST(Dial, FailedOnesLeaveNoDescriptor) {
   const std::string port = std::to_string(free_port());
   test::leaving_no_fds([&]() -> Task<> {
-    const int before = test::open_fds();
     for (std::int64_t i = test::scaled(100, 10); i > 0; --i) {
       const auto r = co_await net::dial("tcp", "localhost:" + port);
       EXPECT_EQ(r.err, std::errc::connection_refused);
     }
-    EXPECT_EQ(test::open_fds(), before);
   });
 }
 
