@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -283,14 +284,19 @@ TEST(NetStress, ExecutorsStopInTheMiddle) {
         for (;;) {
           auto [conn, err] = co_await ln.accept();
           if (err) co_return;
-          go([c = std::move(conn)]() -> Task<> {
+          const auto serve = [c = std::move(conn)]() -> Task<> {
             std::string buffer(1000, '\0');
             for (;;) {
               auto [n, failed] = co_await c.read(buffer);
               if (failed) co_return;
               static_cast<void>(co_await c.write(std::string_view(buffer).substr(0, n)));
             }
-          });
+          };
+          try {
+            go(serve);
+          } catch (const std::runtime_error&) {  // it stops just now
+            co_return;
+          }
         }
       });
       std::vector<JoinHandle<void>> clients;

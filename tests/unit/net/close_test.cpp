@@ -283,7 +283,7 @@ TEST(Close, AnAcceptThatSucceededSurvivesItsListener) {
 TEST(Close, RacesWithEverythingElse) {
   test::leaving_no_fds([]() -> Task<> {
     std::mt19937_64 random(test::case_seed());
-    for (std::int64_t round = test::scaled(200, 20); round > 0; --round) {
+    for (std::int64_t round = test::scaled(100, 15); round > 0; --round) {
       const ConnPair pair = co_await conn_pair();
       std::vector<JoinHandle<Ended>> gs;
       for (const net::Conn& conn : {pair.a, pair.b}) {

@@ -243,7 +243,7 @@ TEST(FdMutex, MisuseIsFatal) {
 // Threads take sides and references at random until one of them closes: nobody meets another on a side, one is the last, nobody sleeps on.
 TEST(FdMutex, StressEveryRoundHasOneLast) {
   std::mt19937_64 seeds(test::case_seed());
-  for (std::int64_t round = scaled(300, 20); round > 0; --round) {
+  for (std::int64_t round = scaled(120, 20); round > 0; --round) {
     auto mu = std::make_unique<FdMutex>();
     std::atomic<int> inside[2] = {0, 0};
     std::atomic<int> releases{0};

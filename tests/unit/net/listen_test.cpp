@@ -289,7 +289,8 @@ TEST(Accept, AClosedOneAndANullOne) {
 // The connection waits for a free number, and comes with the next accept.
 TEST(Accept, TooManyOpenFilesIsAnErrorAndNoConnectionIsLost) {
   const auto died = test::child::run([] {
-    on_executor([]() -> Task<> {
+    Executor ex({.procs = 1});  // a P that starts meanwhile would need a descriptor for its poller
+    ex.run([]() -> Task<> {
       const net::Listener ln = net::listen("tcp", "127.0.0.1:0").value();
       const net::Conn out = (co_await net::dial("tcp", ln.addr().to_string())).value();
       rlimit limit{};
