@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "gmp/debug.hpp"
@@ -38,7 +40,11 @@ inline int open_fds() {
 
 inline bool is_cloexec(int fd) { return (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0; }
 inline bool is_nonblocking(int fd) { return (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
-inline bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+/// Which file the number stands for; 0: none. A number that was given back may be another file's at once: a thread's that starts.
+inline std::uint64_t file_of(int fd) {
+  struct stat about = {};
+  return ::fstat(fd, &about) == 0 ? static_cast<std::uint64_t>(about.st_ino) : 0;
+}
 
 /// Gs of the executor that sleep in an operation on a descriptor.
 inline int parked_in_io(Executor* ex) {

@@ -29,7 +29,7 @@ using test::ConnPair;
 using test::on_executor;
 using test::until_parked;
 
-constexpr auto at_once = 100ms;  // API.md's promise
+constexpr auto at_once = 1s;  // 100 ms are promised, and microseconds the rule; but this thread may wait for a CPU, under a sanitizer too
 
 std::string between(const net::Conn& conn) { return conn.local_addr().to_string() + "->" + conn.remote_addr().to_string(); }
 
@@ -186,10 +186,11 @@ TEST(Close, ClosedWaitsForTheNumbersRelease) {
     for (const Closer& by : closers) {
       const ConnPair pair = co_await conn_pair();
       const int number = pair.a.native_handle();
+      const std::uint64_t file = test::file_of(number);
       std::atomic<int> released{0};
-      const auto wait_closed = [number, &released](net::Conn conn) -> Task<> {
+      const auto wait_closed = [number, file, &released](net::Conn conn) -> Task<> {
         co_await conn.closed();
-        EXPECT_FALSE(test::is_open(number));
+        EXPECT_NE(test::file_of(number), file);
         ++released;
       };
       auto reader = spawn(read_end(pair.a));
@@ -198,7 +199,7 @@ TEST(Close, ClosedWaitsForTheNumbersRelease) {
       for (int i = 0; i < 3; ++i) waiting.push_back(spawn(wait_closed, pair.a));
       co_await until_parked(5);
       EXPECT_EQ(released, 0);
-      EXPECT_TRUE(test::is_open(number));
+      EXPECT_EQ(test::file_of(number), file);
       by([conn = pair.a] { EXPECT_FALSE(conn.close()); });
       for (auto& w : waiting) co_await w;
       EXPECT_EQ(released, 3);
@@ -213,13 +214,14 @@ TEST(Close, ClosedOutlivesTheHandles) {
   on_executor([]() -> Task<> {
     ConnPair pair = co_await conn_pair();
     const int number = pair.a.native_handle();
+    const std::uint64_t file = test::file_of(number);
     auto conn = std::make_unique<net::Conn>(std::move(pair.a));
     const auto wait_closed = [&conn]() -> Task<> { co_await conn->closed(); };
     auto waiting = spawn(wait_closed);
     co_await until_parked(1);
     conn.reset();  // the last one
     co_await waiting;
-    EXPECT_FALSE(test::is_open(number));
+    EXPECT_NE(test::file_of(number), file);
   });
 }
 

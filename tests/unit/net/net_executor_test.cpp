@@ -160,9 +160,9 @@ TEST(NetStop, AnAcceptedConnectionThatNobodyTookIsClosed) {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ASSERT_EQ(::connect(client, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
     {
-      Executor ex({.procs = 1});
       std::atomic<bool> computed{false};
       std::atomic<bool> stopping{false};
+      Executor ex({.procs = 1});
       ex.go([&]() -> Task<> {
         test::burn(40ms);  // its slice is used up, its P is with the other g: whatever it awaits, it lets go
         computed = true;
