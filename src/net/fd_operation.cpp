@@ -227,7 +227,10 @@ FdOperation::Next FdOperation::attempt() noexcept {
       input = Input::drained;
       return Next::wait;
     }
-    fail_errno(call_name(kind_), error);
+    if (fd_->is_closed())
+      fail(errc::closed);  // it was shut down under us
+    else
+      fail_errno(call_name(kind_), error);
     return Next::over;
   }
 }
