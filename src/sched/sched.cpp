@@ -400,6 +400,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
     }
     gp->step_ = nullptr;
   }
+  gp->waiter_ = nullptr;  // what it slept for is its own from here on: a stop has nothing to take back
   gp->depth_ = 0;
   gp->started_ = true;
   const std::coroutine_handle<> frame = gp->leaf_->handle();

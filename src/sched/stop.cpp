@@ -8,7 +8,8 @@
 //   3  all I/O is cancelled and drained.
 //   4  the Ms exit and are joined; sysmon, too.
 //   5  every waiter of this executor's gs is taken off whatever it is queued on, while every frame still exists: a g may be parked on a Cond in
-//      the frame of another, older or newer one.
+//      the frame of another, older or newer one.  A g that was woken, and has not gone on, has been given something: a lock, units, a hand-off.
+//      That is taken back, and goes to who is next, be it another executor's g or a plain thread (W5).
 //   6  the chains of frames are destroyed: newest g first, leaf frame first, iteratively.
 //   ST1  nobody but the stopper touches a P from the end of step 2 on.
 //   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive: see gate.hpp.
@@ -193,11 +194,13 @@ void Sched::teardown() {
   while (now_ns() < grace_ends && std::any_of(gs.begin(), gs.end(), is_foreign)) sys::sleep_ns(1'000'000);
 
   for (G* gp : gs) {  // step 5
-    const auto waiting = [&] { return gp->status_.load(acquire) == static_cast<std::uint32_t>(Status::waiting); };  // [G-STATUS]
-    if (!waiting() || gp->waiter_ == nullptr) continue;
-    if (gp->reason_ == WaitReason::foreign) continue;
-    if (withdraw(gp->waiter_)) continue;
-    while (waiting()) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
+    const auto waits = [&] { return (gp->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting); };  // [G-STATUS]
+    if (gp->waiter_ == nullptr) continue;  // a foreign await, or nothing: it yielded, or has not begun
+    for (;;) {
+      const bool waited = waits();
+      if (withdraw(gp->waiter_) || !waited) break;
+      while (waits()) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
+    }
   }
   while (!gate_.empty()) sys::yield_thread();
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
