@@ -495,7 +495,6 @@ void Sched::run_locked(M* mp, G* gp) noexcept {
 
 G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   require_no_fork();
-  if (!gate_.is_running()) throw std::runtime_error("executor stopped");
   M* mp = tls_m;
   G* gp = nullptr;
   std::uint64_t id = 0;

@@ -158,7 +158,7 @@ class Sched : Immovable {
   ~Sched();                              // stop()
 
   // ---- for the language floor
-  G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; refuses after stop: std::runtime_error
+  G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; off its own Ms under enter_if_running()
   void start(G* gp) noexcept;                                        // queue it for the first time
   void stop();
   bool stopping() const noexcept { return !gate_.is_running(); }

@@ -2,7 +2,7 @@
 // Go: runtime/proc.go (schedinit); it has no end there.  Room: sched (floor 2).
 //
 // stop():
-//   1  no new gs (new_g refuses), no new Ms.
+//   1  no new gs from outside (ST4), no new Ms.  A g that runs may still start others: it cannot know; they are destroyed with it, unbegun.
 //   2  every M leaves its loop at its g's next suspension, says so (quiesced_), and waits; none exits yet, since completions of what it
 //      submitted are its own work.  A blocking call or a hog is waited for; after 1 s a line names it.
 //   3  all I/O is cancelled and drained.
