@@ -201,8 +201,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       continue;
     }
     if (mp->locked_g_ != nullptr) [[unlikely]] {
-      LockGuard guard(lock_);
-      if (G* mine = std::exchange(mp->turn_, nullptr)) return mine;
+      if (G* mine = take_turn(mp)) return mine;
     }
     const int procs = procs_.load(relaxed);
     if (pp->id_ >= procs) [[unlikely]] {
@@ -233,15 +232,28 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       gp = steal(mp, pp);
     }
     if (gp != nullptr) {
-      if (mp->spinning_) {  // W': who finds work wakes a successor
-        mp->spinning_ = false;
-        idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
-      }
+      end_spinning(mp);
       return gp;
     }
     if (spin_before_sleep(mp, pp)) continue;
     park_m(mp);
   }
+}
+
+// W': a spinner that goes to work, or out of use, wakes a successor: what was queued meanwhile was left to it.
+void Sched::end_spinning(M* mp) noexcept {
+  if (!std::exchange(mp->spinning_, false)) return;
+  idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
+}
+
+G* Sched::take_turn(M* mp) noexcept {
+  G* mine = nullptr;
+  {
+    LockGuard guard(lock_);
+    mine = std::exchange(mp->turn_, nullptr);
+  }
+  if (mine != nullptr) end_spinning(mp);  // the bell that told it of its turn may have come with a waker's
+  return mine;
 }
 
 // Four passes over the other Ps in random order; timers and run_next only in the last: their owner is about to get to them.
@@ -303,7 +315,8 @@ bool Sched::work_anywhere(P* pp) noexcept {
 
 void Sched::park_m(M* mp) noexcept {
   P* pp = mp->p_;
-  if (!idle_.park(pp->id_, mp->spinning_, [&] { return work_anywhere(pp) || !gate_.is_running(); })) return;
+  const auto look = [&] { return work_anywhere(pp) || !gate_.is_running() || pp->id_ >= procs_.load(seq_cst); };  // [PROCS] after idle_.put
+  if (!idle_.park(pp->id_, mp->spinning_, look)) return;
   bump(pp->parks_);
   const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
   std::int64_t timeout = -1;
@@ -477,6 +490,7 @@ void Sched::run_locked(M* mp, G* gp) noexcept {
       LockGuard guard(lock_);
       bound->turn_ = gp;
       if (bound->waiting_p_) {
+        pp->m_.store(nullptr, release);  // [P-OWNER] sysmon must not rob us of the P that we get next in its stead
         bound->waiting_p_ = false;
         bound->handed_p_ = pp;
         bound->handed_spinning_ = false;
@@ -487,6 +501,7 @@ void Sched::run_locked(M* mp, G* gp) noexcept {
     return;
   }
   push_next(pp, gp);
+  pp->m_.store(nullptr, release);  // [P-OWNER] as above
   mp->p_ = nullptr;
   start_m(pp, false);
 }
@@ -712,10 +727,7 @@ void Sched::retire(M* mp, P* pp) noexcept {
     push_global(gs);
     wake_one();
   }
-  if (mp->spinning_) {  // W': who handed us this P, to look for what it had queued, must find another
-    mp->spinning_ = false;
-    idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
-  }
+  end_spinning(mp);
   if (pp->timers_.next_when() != never) {
     P* heir = ps_[0].get();
     try {
@@ -762,7 +774,7 @@ int Sched::set_procs(int n) {
     if (n < 1) return before;
     n = std::min(n, procs_max);
     for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
-    procs_.store(n, release);  // [PROCS] Ms look at it each round
+    procs_.store(n, seq_cst);  // [PROCS] before the looks at idle_ below; Ms look at it each round
     for (int i = before; i < n; ++i) {
       P* pp = ps_[i].get();
       if (pp->retired_.load(relaxed)) {
@@ -774,7 +786,7 @@ int Sched::set_procs(int n) {
     }
     for (int i = n; i < before; ++i) {
       P* pp = ps_[i].get();
-      if (idle_.take(i)) {  // asleep, or never started
+      if (idle_.contains(i) && idle_.take(i)) {  // [PROCS] asleep, or never started
         if (M* watcher = pp->m_.load(acquire)) {  // [P-OWNER]
           idle_.add_spinner();
           watcher->bell_.ring();

@@ -222,6 +222,8 @@ class Sched : Immovable {
   void start_m(P* pp, bool spinning) noexcept;
   void acquire_p(M* mp, P* pp) noexcept;
   void quiesce(M* mp) noexcept;
+  void end_spinning(M* mp) noexcept;
+  G* take_turn(M* mp) noexcept;
   void run_locked(M* mp, G* gp) noexcept;
   void retire(M* mp, P* pp) noexcept;
   void kick(P* pp) noexcept;
