@@ -18,8 +18,9 @@ class FrameCache : Immovable {
   void* get(std::size_t size_class);
   void put(std::size_t size_class, void* frame) noexcept;
 
-  static constexpr std::size_t grain = 32;
-  static constexpr std::size_t classes = 32;  // frames beyond 1 KiB go to the heap
+  static constexpr std::size_t least = 24;
+  static constexpr std::size_t grain = 16;
+  static constexpr std::size_t classes = 64;  // frames beyond 1 KiB go to the heap
 
  private:
   struct Free {
