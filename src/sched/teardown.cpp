@@ -20,8 +20,15 @@ constinit thread_local Teardown* tls_teardown = nullptr;
 }
 
 GMPCORO_NOINLINE Teardown* Teardown::current() noexcept { return tls_teardown; }
-Teardown::Teardown(const Sched* sched) noexcept : sched_(sched), outer_(tls_teardown) { tls_teardown = this; }
-Teardown::~Teardown() { tls_teardown = outer_; }
+// attention: the inline fast paths must not act, since an unlock may not be real (note_phantom), and its lock may be gone.
+Teardown::Teardown(const Sched* sched) noexcept : sched_(sched), outer_(tls_teardown) {
+  tls_teardown = this;
+  attention.fetch_add(1, relaxed);  // its readers that matter are on this thread
+}
+Teardown::~Teardown() {
+  attention.fetch_sub(1, relaxed);
+  tls_teardown = outer_;
+}
 
 void Teardown::destroy_chain(G* gp) noexcept {
   dead_child_ = nullptr;
