@@ -257,10 +257,10 @@ TEST(WakerStress, StopsWaitForForeignAwaitsThatCome) {
   const auto rounds = test::scaled(60, 6);
   for (std::int64_t round = 0; round < rounds; ++round) {
     std::atomic<int> alive{0};
+    std::atomic<int> turns{0};
     Resumer resumer(2);
     {
       Executor ex({.stop_grace = 60s});  // all of them come, however slow the machine
-      std::atomic<int> turns{0};
       for (int g = 0; g < 20; ++g) {
         ex.go([&, p = Probe(alive)]() -> Task<> {
           for (;;) {

@@ -5,7 +5,8 @@
 // ready on its own executor.  It never gets the g's frame: that would run the g on the foreign thread.
 //   F1  the g is published as waiting before the foreign await_suspend runs; that call may come back after the g has gone on elsewhere, so
 //       nothing of the frame is touched after it, except when it says "did not suspend" (false), which nobody else can have acted on.
-//   F2  the bridge is owned by both sides: the foreign one resumes it at most once; the g drops it when it goes on.
+//   F2  the bridge is owned by both sides: the foreign one resumes it at most once; the g drops it when it goes on, and for the foreign one,
+//       too, if that did not suspend.
 #pragma once
 
 #include <coroutine>
@@ -70,15 +71,19 @@ class ForeignAwaiter : Immovable {
         if (inner_.await_suspend(bridge)) return true;
       }
     } catch (...) {  // it did not suspend: the coroutine goes on with the exception
-      foreign_abort(gp);
+      not_suspended(gp);
       throw;
     }
-    foreign_abort(gp);
+    not_suspended(gp);
     return false;
   }
   decltype(auto) await_resume() { return inner_.await_resume(); }
 
  private:
+  void not_suspended(G* gp) noexcept {
+    foreign_abort(gp);
+    Bridge::close(bridge_);  // for the foreign side, which will never resume it (F2)
+  }
   G* g_;
   std::coroutine_handle<> bridge_;
   Inner inner_;
