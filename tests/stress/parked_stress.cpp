@@ -52,7 +52,7 @@ void a_crowd_waits(std::int64_t n, Start start, Wake wake) {
   static_cast<void>(each);
 #endif
   wake();
-  while (ex.run([] { return num_goroutine(); }) != 1) std::this_thread::sleep_for(1ms);
+  test::wait_until([&] { return ex.run([] { return num_goroutine(); }) == 1; });
   EXPECT_EQ(woken, n);
 }
 

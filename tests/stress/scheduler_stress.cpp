@@ -110,10 +110,10 @@ TEST(SchedulerStress, TreesOfGoroutinesEndInFullAndLeaveNoFrame) {
       co_await census.detached.wait();
     });
     // done() in a body comes before its frame's end: run through the executor until it is.
-    while (census.frames != 0) std::this_thread::yield();
+    test::wait_until([&] { return census.frames == 0; });
     ASSERT_EQ(census.started, census.ended);
   }
-  while (ex.run([] { return num_goroutine(); }) != 1) std::this_thread::yield();  // a g is counted until a little after its frames
+  test::wait_until([&] { return ex.run([] { return num_goroutine(); }) == 1; });  // a g is counted until a little after its frames
 }
 
 // ---- wake-ups: one thing happens at a time, so one that is lost stops everything
@@ -220,7 +220,7 @@ TEST(SchedulerStress, EveryPostAndSubmitFromThreadsRunsOnce) {
     }
   }
   posted = posts;
-  while (posted_ran != posted) std::this_thread::yield();
+  test::wait_until([&] { return posted_ran == posted; });
   for (std::size_t i = 0; i < ran.size(); ++i) ASSERT_EQ(ran[i], 1) << i;
 }
 
@@ -281,7 +281,7 @@ struct Storm {
 
   // No ticker waited longer than would be a wake-up lost until chance repaired it. The machine is shared: seconds, not milliseconds.
   void end_and_check() {
-    while (ticks < 20 || turns < 20) std::this_thread::yield();
+    test::wait_until([&] { return ticks >= 20 && turns >= 20; });
     over = true;
     for (auto& one : tickers) EXPECT_LT(one.get(), test::sanitized ? 10s : 5s);
     for (auto& one : others) one.get();
@@ -424,7 +424,7 @@ TEST(SchedulerStress, ThreadsAndExecutorsInEachOthersAffairs) {
   over = true;
   threads.clear();
   for (auto& one : storm.others) one.get();
-  while (alive != 0) std::this_thread::yield();
+  test::wait_until([&] { return alive == 0; });
   EXPECT_EQ(begun, ended);
 }
 

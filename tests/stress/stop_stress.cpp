@@ -238,6 +238,7 @@ void wake_all(Cycle& cycle, const std::atomic<bool>& over) {
       std::lock_guard guard(cycle.wakers_mutex);
       mine.swap(cycle.wakers);
     }
+    if (mine.empty()) std::this_thread::sleep_for(20us);
     for (auto& waker : mine) {
       waker.wake(1);
       late.push_back(std::move(waker));
@@ -279,7 +280,7 @@ void live_and_die(std::uint64_t number, Executor& other, Company company) {
     for (int kind = 0; kind < kinds; ++kind) ex.go(outside_guest, std::ref(cycle), kind, Probe(cycle.alive));
     for (int kind = 0; kind < others; ++kind) ex.go(other_things, std::ref(cycle), kind, Probe(cycle.alive));
     if (company == Company::nobody) {
-      while (cycle.arrived < waiting_kinds + 2 * kinds + 1 + others) std::this_thread::yield();
+      test::wait_until([&] { return cycle.arrived >= waiting_kinds + 2 * kinds + 1 + others; });
     } else {
       std::atomic<bool> over{false};
       const auto length = dice.up_to(1500us);
@@ -382,7 +383,7 @@ TEST(StopStress, PlainThreadsGetWhatTheDestroyedFramesHeld) {
         ++holding;
         co_await sleep(24h);
       });
-      while (holding == 0) std::this_thread::yield();
+      test::wait_until([&] { return holding != 0; });
       for (int i = 0; i < 3; ++i) {  // older gs of the same executor wait for the same, and get it never
         ex.go([&]() -> Task<> {
           const auto first = co_await mu.scoped_lock();
@@ -424,7 +425,7 @@ TEST(StopStress, TheGuardOfADestroyedCondWaiterUnlocksForNobodyElse) {
           for (;;) co_await cond.wait();
         });
       }
-      while (begun != 3) std::this_thread::yield();
+      test::wait_until([&] { return begun == 3; });
       mu.lock_blocking();  // so all of them wait
       if (round % 2 == 0) cond.signal();
     }

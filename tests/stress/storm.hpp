@@ -139,6 +139,12 @@ class Baton {
   Waker<void> waiting_;
 };
 
+/// For a plain thread: returns when condition() is true. It sleeps between its looks, as the storm needs the CPUs.
+template <class C>
+void wait_until(C condition) {
+  while (!condition()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+}
+
 /// Told when the storm is over.
 inline std::chrono::steady_clock::time_point storm_end(std::chrono::milliseconds length) {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(scaled(length.count(), 50));
@@ -162,7 +168,7 @@ inline bool threads_back_to(int number) {
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (process_threads() != number) {
     if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
   return true;
 }

@@ -431,7 +431,7 @@ TEST(SyncStress, OnceRunsOnceAndAllSeeIt) {
       for (int i = 0; i < threads; ++i) {
         pool.emplace_back([&] {
           // value's f is to see a Once that is not done: these come later.
-          while (!value.done()) std::this_thread::yield();
+          test::wait_until([&] { return value.done(); });
           try {
             once.call_blocking(plain);
           } catch (const std::runtime_error&) {

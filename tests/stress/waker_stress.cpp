@@ -163,7 +163,7 @@ TEST(WakerStress, ValuesAndCallablesAreDestroyedWhateverTheOrder) {
           }
         });
       }
-      while (parked < 100) std::this_thread::yield();
+      test::wait_until([&] { return parked >= 100; });
       std::this_thread::sleep_for(Dice(static_cast<std::uint64_t>(round)).up_to(2000us));
     }  // stopped with live Wakers in the box, and in the threads' hands
     stopped = true;
@@ -250,7 +250,7 @@ TEST(WakerStress, ForeignAwaitsComeBackToTheirExecutor) {
     }
     for (auto& handle : handles) handle.get();
   }
-  while (alive != 0) std::this_thread::yield();
+  test::wait_until([&] { return alive == 0; });
 }
 
 TEST(WakerStress, StopsWaitForForeignAwaitsThatCome) {
@@ -269,7 +269,7 @@ TEST(WakerStress, StopsWaitForForeignAwaitsThatCome) {
           }
         });
       }
-      while (turns < 60) std::this_thread::yield();
+      test::wait_until([&] { return turns >= 60; });
     }
     ASSERT_EQ(alive, 0);
   }
