@@ -8,6 +8,9 @@
 //   W'  a waker that finds a spinner does nothing: a spinner that finds work wakes a successor (found_work), one that finds none parks by the
 //       rule above, and a waker that had reserved the spinner's place but found no idle P looks once more after giving it back: else a g
 //       that was queued under its eyes, beside a P that parked under its eyes, would wait for the next event.
+//   W"  an idle P has an M that watches it, or none yet; which it is, is known by the bit that is taken and by nothing else. A waker that looked at
+//       the P's m_ after the take could find that the watcher had come back by itself, worked, and lost the P to a third: and take it for a P
+//       that nobody has.
 // What was dropped: Go's needspinning word (W' does its work), and a lock on the idle list: a bit for each P does.
 #pragma once
 
@@ -23,42 +26,25 @@ inline constexpr int procs_max = 1024;
 
 class IdleSet : Immovable {
  public:
-  /// The P's own M, about to sleep, or who stops using the P.
-  void put(int p) noexcept {
-    words_[p / 64].fetch_or(bit(p), seq_cst);  // [TIMER-WAKE] before the look at the timers
-    count_.fetch_add(1, seq_cst);              // [WAKE] before the look at the queues; [IDLE-COUNT]
-  }
-  /// Anybody: true if p was idle and is the caller's now.
-  bool take(int p) noexcept {
-    if ((words_[p / 64].load(relaxed) & bit(p)) == 0) return false;
-    if ((words_[p / 64].fetch_and(~bit(p), relaxed) & bit(p)) == 0) return false;  // one of two gets it; a P's contents go to its own M only
-    count_.fetch_sub(1, relaxed);  // late is harmless: a waker then looks in vain
-    return true;
-  }
-  /// Anybody: some idle P, the lowest first (its caches are the warmest), or -1.
-  int take_any() noexcept {
-    for (int word = 0; word < procs_max / 64; ++word) {
-      for (std::uint64_t set = words_[word].load(relaxed); set != 0; set &= set - 1) {  // a guess: take() decides
-        const int p = word * 64 + std::countr_zero(set);
-        if (take(p)) return p;
-      }
-      if (count_.load(relaxed) <= 0) break;
-    }
-    return -1;
-  }
-  bool contains(int p) const noexcept { return (words_[p / 64].load(seq_cst) & bit(p)) != 0; }  // [TIMER-WAKE] after the timer
+  /// The P's own M, about to sleep: it watches the P (W").
+  void put(int p) noexcept { put_into(watched_, p); }
+  /// Who brings the P into use: no M has it.
+  void put_unwatched(int p) noexcept { put_into(unwatched_, p); }
+  /// Anybody: true if p was idle, and watched, and is the caller's now. The watcher finds that out, and goes on with it: PA2, sched.cpp.
+  bool take(int p) noexcept { return take_from(watched_, p); }
+  /// Anybody: true if p was idle without an M, and is the caller's now.
+  bool take_unwatched(int p) noexcept { return take_from(unwatched_, p); }
+  bool watched(int p) const noexcept { return (watched_[p / 64].load(seq_cst) & bit(p)) != 0; }  // [TIMER-WAKE] after the timer
+  bool contains(int p) const noexcept { return watched(p) || (unwatched_[p / 64].load(relaxed) & bit(p)) != 0; }  // a hint
   int count() const noexcept { return count_.load(acquire); }  // [IDLE-COUNT] and what those Ms did before
   int spinners() const noexcept { return spinners_.load(relaxed); }
 
-  /// The waker, after it enqueued: takes an idle P off and hands it, with a spinner's place, to an M: hand(p). Two loads when no P is idle.
+  /// The waker, after it enqueued: takes an idle P off and hands it, with a spinner's place, to its watcher, or to an M that has none:
+  /// hand(p, watched). Two loads when no P is idle.
   template <class Hand>
   void wake_one(Hand hand) noexcept {
     while (need_wake()) {
-      const int p = take_any();
-      if (p >= 0) {
-        hand(p);
-        return;
-      }
+      if (take_any(hand)) return;
       if (!give_up_place()) return;
     }
   }
@@ -98,6 +84,35 @@ class IdleSet : Immovable {
   }
 
  private:
+  using Words = Atomic<std::uint64_t>[procs_max / 64];
+
+  void put_into(Words& words, int p) noexcept {
+    words[p / 64].fetch_or(bit(p), seq_cst);  // [TIMER-WAKE] before the look at the timers
+    count_.fetch_add(1, seq_cst);             // [WAKE] before the look at the queues; [IDLE-COUNT]
+  }
+  bool take_from(Words& words, int p) noexcept {
+    if ((words[p / 64].load(relaxed) & bit(p)) == 0) return false;
+    if ((words[p / 64].fetch_and(~bit(p), relaxed) & bit(p)) == 0) return false;  // one of two gets it; a P's contents go to its own M only
+    count_.fetch_sub(1, relaxed);  // late is harmless: a waker then looks in vain
+    return true;
+  }
+  // Some idle P, one that has its M first, then the lowest: its caches are the warmest. False: none.
+  template <class Hand>
+  bool take_any(Hand& hand) noexcept {
+    for (const bool watched : {true, false}) {
+      Words& words = watched ? watched_ : unwatched_;
+      for (int word = 0; word < procs_max / 64; ++word) {
+        for (std::uint64_t set = words[word].load(relaxed); set != 0; set &= set - 1) {  // a guess: take_from() decides
+          const int p = word * 64 + std::countr_zero(set);
+          if (!take_from(words, p)) continue;
+          hand(p, watched);
+          return true;
+        }
+        if (count_.load(relaxed) <= 0) return false;
+      }
+    }
+    return false;
+  }
   // True: the caller holds a spinner's place and must hand it, with an idle P, to an M, or give it up.
   bool need_wake() noexcept {
     if (count_.load(seq_cst) <= 0) return false;     // [WAKE] enqueue before this look
@@ -114,7 +129,8 @@ class IdleSet : Immovable {
 
   alignas(cache_line) Atomic<int> count_{0};
   Atomic<int> spinners_{0};
-  alignas(cache_line) Atomic<std::uint64_t> words_[procs_max / 64]{};
+  alignas(cache_line) Words watched_{};
+  Words unwatched_{};
 };
 
 }  // namespace gmp::detail

@@ -106,16 +106,16 @@ G* Sched::pop_global(P* pp, int max) noexcept {
 // ---- wake-ups
 
 void Sched::wake_one() noexcept {
-  idle_.wake_one([this](int p) { hand_over(ps_[p].get(), true); });
+  idle_.wake_one([this](int p, bool watched) { hand_over(ps_[p].get(), watched); });
 }
 
-// The P was taken off the idle list: its watcher goes on with it (PA1), or, if it never had one, an M is found for it.
-void Sched::hand_over(P* pp, bool spinning) noexcept {
+// The P was taken off the idle list, with a spinner's place: its watcher goes on with it (PA1), or an M is found for it, if none watched.
+void Sched::hand_over(P* pp, bool watched) noexcept {
   if (sysmon_ != nullptr) sysmon_->note_activity();
-  if (M* watcher = pp->m_.load(acquire))  // [P-OWNER]
+  if (!watched)
+    start_m(pp, true);
+  else if (M* watcher = pp->m_.load(acquire))  // [P-OWNER] null, or another: the watcher has found out by itself
     watcher->bell_.ring();
-  else
-    start_m(pp, spinning);
 }
 
 void Sched::start_m(P* pp, bool spinning) noexcept {
@@ -243,7 +243,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
 // W': a spinner that goes to work, or out of use, wakes a successor: what was queued meanwhile was left to it.
 void Sched::end_spinning(M* mp) noexcept {
   if (!std::exchange(mp->spinning_, false)) return;
-  idle_.found_work([this](int p) { hand_over(ps_[p].get(), true); });
+  idle_.found_work([this](int p, bool watched) { hand_over(ps_[p].get(), watched); });
 }
 
 G* Sched::take_turn(M* mp) noexcept {
@@ -757,17 +757,17 @@ void Sched::retire(M* mp, P* pp) noexcept {
 
 // The M that watches the idle pp looks at its timers and queues again.
 void Sched::kick(P* pp) noexcept {
-  if (!idle_.contains(pp->id_)) return;  // [TIMER-WAKE] it looks before it sleeps
-  if (M* watcher = pp->m_.load(acquire)) {  // [P-OWNER]
-    watcher->bell_.ring();
-  } else if (idle_.take(pp->id_)) {
+  if (idle_.watched(pp->id_)) {  // [TIMER-WAKE] else it looks before it sleeps
+    if (M* watcher = pp->m_.load(acquire)) watcher->bell_.ring();  // [P-OWNER]
+  } else if (idle_.take_unwatched(pp->id_)) {
     idle_.add_spinner();
-    hand_over(pp, true);
+    hand_over(pp, false);
   }
 }
 
 int Sched::set_procs(int n) {
   int before = 0;
+  bool look_again = false;
   {
     LockGuard guard(lock_);
     before = procs_.load(relaxed);
@@ -779,26 +779,29 @@ int Sched::set_procs(int n) {
       P* pp = ps_[i].get();
       if (pp->retired_.load(relaxed)) {
         pp->retired_.store(false, relaxed);  // the caller runs, so nobody takes all for idle
-        idle_.put(i);
+        idle_.put_unwatched(i);
       } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
         mp->bell_.ring();  // it still empties the ring: it goes on as before
       }  // else it is on its way to an M, which takes it as it is
     }
     for (int i = n; i < before; ++i) {
       P* pp = ps_[i].get();
-      if (idle_.contains(i) && idle_.take(i)) {  // [PROCS] asleep, or never started
-        if (M* watcher = pp->m_.load(acquire)) {  // [P-OWNER]
-          idle_.add_spinner();
-          watcher->bell_.ring();
-        } else {
-          pp->retired_.store(true, release);  // [P-RETIRED]
+      if (idle_.watched(i)) {   // [PROCS] else its M looks at procs_ before it sleeps
+        idle_.add_spinner();  // before the take: whose P is taken has the place at once
+        if (idle_.take(i)) {
+          if (M* watcher = pp->m_.load(acquire)) watcher->bell_.ring();  // [P-OWNER]
+          continue;
         }
-      } else if (M* mp = pp->m_.load(acquire)) {  // [P-OWNER]
-        note_attention(mp, attend_preempt);
+        idle_.stop_spinning();  // it came by itself
+        look_again = true;
       }
+      if (idle_.take_unwatched(i))
+        pp->retired_.store(true, release);  // [P-RETIRED]
+      else if (M* mp = pp->m_.load(acquire))  // [P-OWNER]
+        note_attention(mp, attend_preempt);
     }
   }
-  if (global_size_.load(seq_cst) != 0) wake_one();  // [WAKE]
+  if (look_again || global_size_.load(seq_cst) != 0) wake_one();  // [WAKE] W': somebody may have counted on our place
   return before;
 }
 

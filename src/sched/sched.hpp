@@ -218,7 +218,7 @@ class Sched : Immovable {
   void push_global(GList& batch) noexcept;
   G* pop_global(P* pp, int max) noexcept;
   void wake_one() noexcept;
-  void hand_over(P* pp, bool spinning) noexcept;
+  void hand_over(P* pp, bool watched) noexcept;
   void start_m(P* pp, bool spinning) noexcept;
   void acquire_p(M* mp, P* pp) noexcept;
   void quiesce(M* mp) noexcept;

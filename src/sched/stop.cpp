@@ -108,7 +108,7 @@ Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options
   procs_.store(procs, relaxed);  // nobody else knows us
   for (int i = 0; i < procs; ++i) {
     ps_[i]->retired_.store(false, relaxed);
-    idle_.put(i);
+    idle_.put_unwatched(i);
   }
   enrol();
 }

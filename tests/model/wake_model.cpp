@@ -33,7 +33,7 @@ struct World {
   bool rung[procs] = {};                 // the model's own: set by a hand-over
 
   auto hand() {
-    return [this](int p) { rung[p] = true; };
+    return [this](int p, bool watched) { check(watched, "every P here has its M"), rung[p] = true; };
   }
   void push_local(int p, Item& item) {
     item.made.set(1);
@@ -146,6 +146,31 @@ void reserved_place(model::Run& run) {
   check(first.taken == 1 && second.taken == 1, "one was forgotten");
 }
 
+/// A P without an M, and one whose M comes back by itself while a waker takes it: each P is somebody's, and nobody's twice (W").
+void watched_or_not(model::Run& run) {
+  World world;
+  int owners = 0, started = 0;
+  world.idle.put(1);
+  world.idle.put_unwatched(2);
+  run.thread([&] {
+    for (int i = 0; i < 2; ++i) {
+      world.idle.wake_one([&](int p, bool watched) {
+        check(watched == (p == 1), "it knows whether an M watches");
+        if (!watched) ++started, world.idle.found_work([](int, bool) {});  // the M that is started for it, at once
+      });
+    }
+  });
+  run.thread([&] {
+    bool spinning = false;
+    world.idle.unpark(1, spinning);
+    ++owners;
+    if (spinning) world.idle.stop_spinning();
+  });
+  run.join();
+  check(owners == 1 && started <= 1, "a P is one M's");
+  check(world.idle.spinners() == 0, "a spinner's place for each that was given, and no more");
+}
+
 /// A thread without a P adds a timer to the heap of a P whose M is about to sleep until a later one.
 void timer_against_park(model::Run& run) {
   World world;
@@ -153,7 +178,7 @@ void timer_against_park(model::Run& run) {
   bool late = false;
   run.thread([&] {
     when.store(1, detail::seq_cst);
-    if (world.idle.contains(1)) world.rung[1] = true;
+    if (world.idle.watched(1)) world.rung[1] = true;
   });
   run.thread([&] {
     bool spinning = false;
@@ -184,6 +209,7 @@ const std::vector<Model> models{
     {"global push against two parks", {.schedules = 20'000}, global_push_against_two_parks},
     {"two pushes against two parks", {.schedules = 30'000}, two_pushes_against_two_parks},
     {"reserved place", {.schedules = 60'000}, reserved_place},
+    {"watched or not", {.schedules = 10'000}, watched_or_not},
     {"timer against park", {.schedules = 10'000}, timer_against_park},
     {"idle tells", {.schedules = 2'000}, idle_tells},
 };
