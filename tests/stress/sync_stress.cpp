@@ -427,7 +427,6 @@ TEST(SyncStress, OnceRunsOnceAndAllSeeIt) {
     for (int i = 0; i < callers; ++i) handles.push_back((dice.one_in(2) ? a : b).spawn(caller, i));
     {
       std::vector<std::jthread> pool;
-      std::atomic<bool> valued{false};
       for (int i = 0; i < threads; ++i) {
         pool.emplace_back([&] {
           // value's f is to see a Once that is not done: these come later.
