@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "gmp/debug.hpp"
 #include "sched/status.hpp"
@@ -17,21 +18,30 @@ namespace {
 
 constexpr int frames_max = 100;
 
-struct RawFrame {
-  std::source_location site;
+constinit Lock dump_lock;  // one dump walks at a time: who finds the scan bit set has met a stop, not another dump
+
+// What is read of a g that waits, under its scan bit.
+struct Walk {
+  std::source_location sites_[frames_max];  // from the innermost frame outwards
+  int count_ = 0;
+  bool cut_ = false;
+  WaitReason reason_ = WaitReason::none;
+  std::int64_t since_ns_ = 0;
 };
 
-// Why it waits, since when, and the await sites from the innermost frame outwards. False: the g does not wait, nothing was read.
-bool walk(G* gp, WaitReason& reason, std::int64_t& since_ns, std::vector<RawFrame>& frames, bool& cut) {
+// False: the g does not wait, or its executor is just destroying it; nothing was read.
+bool walk(G* gp, Walk& seen) noexcept {
+  LockGuard guard(dump_lock);
   if (!status::begin_scan(gp->status_)) return false;
-  reason = gp->reason_;
-  since_ns = gp->since_ns_;
-  int n = 0;
+  Sched* sched = gp->sched_;
+  sched->enter_user();  // it stays until the g, if it must be, is queued (ST2)
+  seen.reason_ = gp->reason_;
+  seen.since_ns_ = gp->since_ns_;
   const FrameLink* link = gp->leaf_;
-  for (; link != nullptr && n < frames_max; link = link->parent_, ++n) frames[static_cast<std::size_t>(n)].site = link->site_;
-  cut = link != nullptr;
-  frames.resize(static_cast<std::size_t>(n));
-  if (status::end_scan(gp->status_)) gp->sched_->queue_scanned(gp);
+  for (; link != nullptr && seen.count_ < frames_max; link = link->parent_) seen.sites_[seen.count_++] = link->site_;
+  seen.cut_ = link != nullptr;
+  if (status::end_scan(gp->status_)) sched->queue_scanned(gp);
+  sched->leave_user();
   return true;
 }
 
@@ -73,28 +83,26 @@ std::string pretty_function(const char* name) {
 
 GInfo snapshot(G* gp) {
   GInfo info;
-  info.id = gp->id_;
-  info.parent_id = gp->parent_id_;
-  info.created_at = gp->created_at_;
-  std::vector<RawFrame> frames(frames_max);
-  bool cut = false;
-  WaitReason reason = WaitReason::none;
-  std::int64_t since = 0;
-  if (walk(gp, reason, since, frames, cut)) {
+  info.id = load_shared(gp->id_);  // new_g() may be making another g of it
+  info.parent_id = load_shared(gp->parent_id_);
+  info.created_at = load_shared(gp->created_at_);
+  Walk seen;
+  if (walk(gp, seen)) {
     info.state = "waiting";
-    info.wait_reason = to_string(reason);
-    info.waiting = std::chrono::nanoseconds(std::max<std::int64_t>(now_ns() - since, 0));
-    for (const RawFrame& raw : frames) {
-      if (known(raw.site)) info.stack.push_back(to_frame(raw.site));
+    info.wait_reason = to_string(seen.reason_);
+    info.waiting = std::chrono::nanoseconds(std::max<std::int64_t>(now_ns() - seen.since_ns_, 0));
+    for (int i = 0; i < seen.count_; ++i) {
+      if (known(seen.sites_[i])) info.stack.push_back(to_frame(seen.sites_[i]));
     }
-    if (cut) info.stack.push_back(Frame{"...additional frames elided...", "", 0});
+    if (seen.cut_) info.stack.push_back(Frame{"...additional frames elided...", "", 0});
   } else {
-    const auto status = static_cast<Status>(gp->status_.load(relaxed) & ~scan_bit);
-    info.state = status == Status::running ? "running" : "runnable";
+    const auto status = static_cast<Status>(gp->status_.load(relaxed) & ~scan_bit);  // any recent one
+    info.state = status == Status::running ? "running" : status == Status::waiting ? "waiting" : "runnable";
     const std::source_location last = gp->last_await_.load(relaxed);
     if (known(last)) info.stack.push_back(to_frame(last));
   }
-  if (gp->extra_ != nullptr) info.name = gp->extra_->name_;
+  info.name = name_of(gp);
+  if (load_shared(gp->id_) != info.id) info.id = 0;  // it has ended meanwhile: what was read is of two
   return info;
 }
 
@@ -124,11 +132,17 @@ namespace gmp::debug {
 
 std::string goroutines(Executor* executor) {
   std::vector<detail::G*> gs = detail::gs_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
-  std::sort(gs.begin(), gs.end(), [](detail::G* a, detail::G* b) { return a->id_ < b->id_; });
-  std::string text;
+  std::vector<GInfo> infos;
+  infos.reserve(gs.size());
   for (detail::G* gp : gs) {
+    GInfo info = detail::snapshot(gp);
+    if (info.id != 0) infos.push_back(std::move(info));
+  }
+  std::sort(infos.begin(), infos.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
+  std::string text;
+  for (const GInfo& info : infos) {
     if (!text.empty()) text += "\n";
-    text += detail::format(detail::snapshot(gp));
+    text += detail::format(info);
   }
   return text;
 }

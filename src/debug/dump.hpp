@@ -9,7 +9,7 @@
 
 namespace gmp::detail {
 
-/// A snapshot of gp. Its frames are walked only while it waits, under its scan bit.
+/// A snapshot of gp. Its frames are walked only while it waits, under its scan bit. Id 0: it has ended.
 GInfo snapshot(G* gp);
 
 /// As Go prints one goroutine: header, frames, creator; ends with a newline.

@@ -90,7 +90,7 @@ std::uint64_t id() {
 }
 
 void set_name(std::string name) {
-  if (detail::G* gp = detail::current_g()) detail::extra_of(gp).name_ = std::move(name);
+  if (detail::G* gp = detail::current_g()) detail::set_name(gp, std::move(name));
 }
 
 void unlock_os_thread() {

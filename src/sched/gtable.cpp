@@ -4,6 +4,8 @@
 // Type-stable: a G, once made, stays a G.  A dump may look at any of them at any time, and a stale pointer finds a status, not rubbish.
 //   GT1  slabs_ only grows, at its head; a slab's Gs are constructed before it is linked.
 #include <new>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "sched/sched.hpp"
@@ -24,6 +26,7 @@ static_assert(sizeof(Slab) <= 64 * 1024);
 constinit Lock table_lock;
 constinit Atomic<Slab*> slabs{nullptr};
 constinit Atomic<std::uint64_t> next_id{1};
+constinit Lock extra_lock;  // G::extra_ and GExtra::name_ change under it: a dump reads them of a g that runs
 GList& dead_gs() {
   static constinit GList list;  // under table_lock
   return list;
@@ -76,15 +79,41 @@ std::vector<G*> gs_of(const Sched* sched) {
         auto& c = *static_cast<Context*>(p);
         const std::uint32_t status = gp->status_.load(acquire) & ~scan_bit;  // [G-STATUS]
         if (status == static_cast<std::uint32_t>(Status::idle) || status == static_cast<std::uint32_t>(Status::dead)) return;
-        if (c.sched == nullptr || gp->sched_ == c.sched) c.found.push_back(gp);
+        // It may have ended just now, and be another's by the time of this load.
+        if (c.sched == nullptr || load_shared(gp->sched_) == c.sched) c.found.push_back(gp);
       },
       &context);
   return context.found;
 }
 
 GExtra& extra_of(G* gp) {
-  if (gp->extra_ == nullptr) gp->extra_ = new GExtra;
+  if (gp->extra_ == nullptr) {
+    auto* fresh = new GExtra;
+    LockGuard guard(extra_lock);
+    gp->extra_ = fresh;
+  }
   return *gp->extra_;
+}
+
+void drop_extra(G* gp) noexcept {
+  if (gp->extra_ == nullptr) return;
+  GExtra* extra = nullptr;
+  {
+    LockGuard guard(extra_lock);
+    extra = std::exchange(gp->extra_, nullptr);
+  }
+  delete extra;
+}
+
+void set_name(G* gp, std::string name) {
+  GExtra& extra = extra_of(gp);
+  LockGuard guard(extra_lock);
+  extra.name_.swap(name);
+}
+
+std::string name_of(G* gp) {
+  LockGuard guard(extra_lock);
+  return gp->extra_ != nullptr ? gp->extra_->name_ : std::string();
 }
 
 const char* to_string(WaitReason reason) noexcept {

@@ -461,8 +461,7 @@ void Sched::finish(M* mp, G* gp) noexcept {
     mp->locked_g_ = nullptr;
     gp->locked_ = false;
   }
-  delete gp->extra_;
-  gp->extra_ = nullptr;
+  drop_extra(gp);
   gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS] dumps skip it
   mp->finished_.store(mp->finished_.load(relaxed) + 1, relaxed);
   mp->free_gs_.push_front(gp);
@@ -529,14 +528,14 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
     id = take_ids(1);
   }
   gp->leaf_ = gp->root_ = root;
-  gp->sched_ = this;
+  store_shared(gp->sched_, this);  // a dump may be looking, as at the next three
   gp->m_ = nullptr;
   gp->step_ = nullptr;
   gp->waiter_ = nullptr;
   gp->last_await_.store(std::source_location{}, relaxed);
-  gp->id_ = id;
-  gp->parent_id_ = mp != nullptr && mp->cur_ != nullptr ? mp->cur_->id_ : 0;
-  gp->created_at_ = where;
+  store_shared(gp->id_, id);
+  store_shared(gp->parent_id_, mp != nullptr && mp->cur_ != nullptr ? mp->cur_->id_ : 0);
+  store_shared(gp->created_at_, where);
   gp->end_ = end;
   gp->reason_ = WaitReason::none;
   gp->locked_ = gp->started_ = false;
@@ -589,6 +588,7 @@ void Sched::ready_remote(G* gp) noexcept {
 }
 
 void Sched::queue_scanned(G* gp) noexcept {
+  if (!gate_.is_running()) return;
   push_global(gp);
   wake_one();
 }

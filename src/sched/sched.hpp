@@ -74,13 +74,16 @@ class GList {
 
 /// What few gs need (G::extra_).
 struct GExtra {
-  std::string name_;
+  std::string name_;                 // set_name() writes, name_of() reads
   M* locked_m_ = nullptr;            // lock_os_thread: the only M that may run it
   int lock_count_ = 0;
   const void* unwinding_ = nullptr;  // the exception object whose way up `trail_` is
   std::vector<std::source_location> trail_;
 };
-GExtra& extra_of(G* gp);
+GExtra& extra_of(G* gp);                   // by the g itself, as the next two
+void drop_extra(G* gp) noexcept;
+void set_name(G* gp, std::string name);
+std::string name_of(G* gp);                // by anybody
 
 /// Reasons for an M to look up from its g.
 ///   bit      | set by                          | cleared by                      | may be missed
@@ -173,7 +176,7 @@ class Sched : Immovable {
   void entering_blocking(M* mp) noexcept;
 
   /// A dump has let go of a g that was made ready meanwhile.
-  void queue_scanned(G* gp) noexcept;
+  void queue_scanned(G* gp) noexcept;  // between enter_user() and leave_user()
   /// A stretch in which the executor must not go: begun while one of its gs still waits.
   bool enter_if_running() noexcept { return gate_.enter_if_running(); }
   void enter_user() noexcept { gate_.enter(); }

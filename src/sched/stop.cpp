@@ -12,7 +12,9 @@
 //      That is taken back, and goes to who is next, be it another executor's g or a plain thread (W5).
 //   6  the chains of frames are destroyed: newest g first, leaf frame first, iteratively.
 //   ST1  nobody but the stopper touches a P from the end of step 2 on.
-//   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive: see gate.hpp.
+//   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive, and so does a dump of one of its gs: see
+//        gate.hpp.
+//   ST3  from step 5 on the stopper holds the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +22,7 @@
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
+#include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sched/teardown.hpp"
 #include "sys/os.hpp"
@@ -186,20 +189,24 @@ void Sched::teardown() {
   std::vector<G*> gs = gs_of(this);
   std::sort(gs.begin(), gs.end(), [](G* a, G* b) { return a->id_ > b->id_; });
   Teardown scope(this);
+  const auto is_waiting = [](G* gp) {
+    return (gp->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting);  // [G-STATUS]
+  };
+  for (G* gp : gs) {  // ST3; a dump that holds the bit already is through soon
+    const auto needs_bit = [&] { return (gp->status_.load(acquire) & scan_bit) != 0 || is_waiting(gp); };  // [G-STATUS]
+    while (!status::begin_scan(gp->status_) && needs_bit()) sys::yield_thread();
+  }
   // A g in a foreign await cannot be destroyed: somebody holds its bridge.
   const std::int64_t grace_ends = deadline_after(now_ns(), options_.stop_grace);
-  const auto is_foreign = [](G* gp) {
-    return gp->status_.load(acquire) == static_cast<std::uint32_t>(Status::waiting) && gp->reason_ == WaitReason::foreign;  // [G-STATUS]
-  };
+  const auto is_foreign = [&](G* gp) { return is_waiting(gp) && gp->reason_ == WaitReason::foreign; };
   while (now_ns() < grace_ends && std::any_of(gs.begin(), gs.end(), is_foreign)) sys::sleep_ns(1'000'000);
 
   for (G* gp : gs) {  // step 5
-    const auto waits = [&] { return (gp->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting); };  // [G-STATUS]
     if (gp->waiter_ == nullptr) continue;  // a foreign await, or nothing: it yielded, or has not begun
     for (;;) {
-      const bool waited = waits();
+      const bool waited = is_waiting(gp);
       if (withdraw(gp->waiter_) || !waited) break;
-      while (waits()) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
+      while (is_waiting(gp)) sys::yield_thread();  // ST2: a thread has unlinked it and is about to ready it
     }
   }
   while (!gate_.empty()) sys::yield_thread();
@@ -220,8 +227,7 @@ void Sched::teardown() {
       continue;
     }
     scope.destroy_chain(gp);
-    delete gp->extra_;
-    gp->extra_ = nullptr;
+    drop_extra(gp);
     off_p_finished_.fetch_add(1, relaxed);
     gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
     GList one;

@@ -8,7 +8,7 @@
 // Invariants, under the root's lock:
 //   SW1  the waited_for bit is set iff somebody is queued.
 //   SW2  the first in the queue asks for more than is free: whatever makes this false (units given back, the first one withdrawn) grants.
-//   SW3  nobody asks for more than there is at all: who does, is not queued. It sleeps for itself.
+//   SW3  nobody asks for more than there is at all: who does, is not queued. It sleeps for itself, counted in hopeless_.
 #include "gmp/sync/semaphore.hpp"
 
 #include <stdexcept>
@@ -33,6 +33,7 @@ bool SemaphoreAwaiter::suspend(FrameLink& leaf) noexcept {
   SemaphoreWaiter& w = waiter_.emplace(semaphore_, units_, g_);
   if (!semaphore_.try_take(w.units_)) {
     const bool for_ever = semaphore_.too_many(w.units_);
+    if (for_ever) semaphore_.hopeless_.fetch_add(1, relaxed);  // a number: it carries nothing else
     park_begin(g_, leaf, WaitReason::semacquire, &w);
     if (for_ever || !semaphore_.take_or_queue(w)) return true;
     park_abort(g_);
@@ -54,7 +55,9 @@ void Semaphore::acquire_blocking(std::int64_t n) {
   detail::SemaphoreWaiter w(*this, n, nullptr);
   detail::ThreadParker parker;
   w.thread_ = &parker;
-  if (too_many(w.units_) || !take_or_queue(w)) parker.park();
+  const bool for_ever = too_many(w.units_);
+  if (for_ever) hopeless_.fetch_add(1, detail::relaxed);  // a number: it carries nothing else
+  if (for_ever || !take_or_queue(w)) parker.park();
 }
 
 // True: has its units, or is withdrawn. False: queued, and so published.
@@ -115,7 +118,10 @@ bool Semaphore::give_back(std::uint64_t units) noexcept {
 
 // True: w was queued, or asleep for ever, and is not any more.
 bool Semaphore::leave(detail::SemaphoreWaiter& w) noexcept {
-  if (too_many(w.units_)) return w.withdrawn_ = true;  // SW3
+  if (too_many(w.units_)) {  // SW3
+    hopeless_.fetch_sub(1, detail::relaxed);  // a number: it carries nothing else
+    return w.withdrawn_ = true;
+  }
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::WakeList woken;
   {
@@ -133,7 +139,7 @@ bool Semaphore::leave(detail::SemaphoreWaiter& w) noexcept {
 }
 
 void Semaphore::destroyed_in_use() const noexcept {
-  std::uint64_t waiters = 0;
+  std::uint64_t waiters = hopeless_.load(detail::relaxed);  // for the text
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::LockGuard guard(root.lock());
   if (detail::SemaWaiter* first = root.first(key())) {

@@ -51,7 +51,7 @@ class Semaphore : detail::Immovable {
   /// n: how many units there are. Negative: std::invalid_argument.
   explicit Semaphore(std::int64_t n);
   ~Semaphore() {
-    if ((state_.load(detail::relaxed) & waited_for) != 0) [[unlikely]]
+    if ((state_.load(detail::relaxed) & waited_for) != 0 || hopeless_.load(detail::relaxed) != 0) [[unlikely]]
       destroyed_in_use();  // no partner: the caller is alone with it
   }
 
@@ -110,7 +110,8 @@ class Semaphore : detail::Immovable {
   void destroyed_in_use() const noexcept;
 
   detail::Atomic<std::uint64_t> state_;
-  std::uint64_t full_;  // state_ with all units free
+  std::uint64_t full_;                          // state_ with all units free
+  detail::Atomic<std::uint32_t> hopeless_{0};  // how many wait for more than there is
 };
 
 namespace detail {

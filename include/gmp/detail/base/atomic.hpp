@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <type_traits>
 
 #ifdef GMPCORO_MODEL
 #include "model/atomic.hpp"
@@ -28,6 +29,16 @@ inline constexpr std::memory_order acquire = std::memory_order_acquire;
 inline constexpr std::memory_order release = std::memory_order_release;
 inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
 inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
+
+/// A plain field that its owner changes while others may look at it, for what it says and for nothing that it leads to: relaxed.
+template <class T>
+T load_shared(const T& field) noexcept {
+  return std::atomic_ref<T>(const_cast<T&>(field)).load(relaxed);
+}
+template <class T>
+void store_shared(T& field, std::type_identity_t<T> value) noexcept {
+  std::atomic_ref<T>(field).store(value, relaxed);
+}
 
 /// One spin-wait step.
 inline void cpu_pause() noexcept {

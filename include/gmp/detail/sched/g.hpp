@@ -11,6 +11,7 @@
 //   - status_: running -> waiting by its own M, BEFORE the waiter is published; waiting -> runnable by ready(), a CAS; runnable -> running
 //     by the M that took it off a queue.  scan_bit is set on a waiting g only, by a dump that walks its frames; ready() then leaves
 //     runnable|scan, and who clears the bit queues the g.
+//   - a dump reads more of a g that does not wait: id_, parent_id_, created_at_, sched_.  new_g() stores them atomically, and nobody else.
 #pragma once
 
 #include <coroutine>
@@ -87,7 +88,7 @@ struct alignas(cache_line) G {
   Sched* sched_ = nullptr;                // its executor
   bool (*step_)(G*) = nullptr;            // run by the M's loop before the frame is resumed; false: parked again (a lock competes anew)
   union {
-    Waiter* waiter_ = nullptr;            // waiting: what it sleeps on, for withdrawal; null when its wait cannot be withdrawn
+    Waiter* waiter_ = nullptr;            // what it sleeps on, until its frame goes on; null: its wait cannot be withdrawn
     IoOp* submitting_;                    // runnable, with step_: an operation that was begun on an M without a P
   };
   Atomic<std::source_location> last_await_{};  // of a running g, for dumps: its frames must not be read then

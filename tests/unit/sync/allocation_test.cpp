@@ -1,0 +1,190 @@
+// tests/unit/sync/allocation_test.cpp — parking allocates nothing: waiters live in the coroutine frames.
+// Go: none (it takes sudogs from a cache).  Room: sync (floor 5).
+//
+// The binary's operator new is replaced here, and counts on the threads that ask for it: the Ms of one executor. Not under sanitizers, whose
+// own allocator it would hide.
+#include <gtest/gtest.h>
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define GMPCORO_TEST_SANITIZED
+#endif
+#endif
+#else
+#define GMPCORO_TEST_SANITIZED
+#endif
+
+#ifndef GMPCORO_TEST_SANITIZED
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#include "gmp/sync.hpp"
+#include "gmp/time.hpp"
+
+namespace {
+
+constinit std::atomic<long> allocations{0};
+constinit thread_local bool counted = false;
+
+void* allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
+  if (size == 0) size = 1;
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* allocate_or_throw(std::size_t size, std::size_t alignment = 1) {
+  void* memory = allocate(size, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate_or_throw(size); }
+void* operator new[](std::size_t size) { return allocate_or_throw(size); }
+void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept { return allocate(size, number(alignment)); }
+void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept { return allocate(size, number(alignment)); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+namespace gmp {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Allocation, TheCounterCounts) {
+  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  ex.run([] {
+    const long before = allocations;
+    const auto some = std::make_unique<int[]>(1000);
+    EXPECT_EQ(allocations - before, 1);
+  });
+}
+
+// Each g parks on each primitive many times a round; after the first rounds, which fill caches, nothing is allocated.
+class AllocationOfParking : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(All, AllocationOfParking, ::testing::Values(1, 2, 4));
+
+TEST_P(AllocationOfParking, IsNone) {
+  constexpr int gs = 8, rounds = 60, warm = 20;
+  Executor ex({.procs = GetParam(), .on_thread_start = [] { counted = true; }});
+  ex.run([&]() -> Task<> {
+    Mutex mu;
+    RWMutex rw;
+    Cond cond(mu);
+    Semaphore sem(2);
+    WaitGroup barrier[rounds], leave[rounds];
+    std::vector<std::unique_ptr<Once>> once;
+    int turn = 0;  // under mu
+    std::atomic<long> parks{0};
+    for (int i = 0; i < rounds; ++i) {
+      barrier[i].add(gs);
+      leave[i].add(gs);
+      once.push_back(std::make_unique<Once>());
+    }
+    std::atomic<int> running{0};  // each P has an M before the count begins
+    std::vector<JoinHandle<void>> together;
+    for (int i = 1; i < GetParam(); ++i) {
+      together.push_back(spawn([&running] {
+        ++running;
+        while (running < GetParam()) std::this_thread::yield();
+      }));
+    }
+    ++running;
+    while (running < GetParam()) std::this_thread::yield();
+    for (auto& h : together) co_await h;
+    long before = 0;
+    auto body = [&](int self) -> Task<> {
+      for (int round = 0; round < rounds; ++round) {
+        barrier[round].done();
+        co_await barrier[round].wait();
+        if (self == 0 && round == warm) before = allocations;
+        for (int i = 0; i < 5; ++i) {
+          co_await mu.lock();
+          co_await yield();
+          mu.unlock();
+          if ((i + self) % 3 == 0) {
+            co_await rw.lock();
+            co_await yield();
+            rw.unlock();
+          } else {
+            co_await rw.rlock();
+            co_await yield();
+            rw.runlock();
+          }
+          co_await sem.acquire();
+          co_await yield();
+          sem.release();
+        }
+        co_await mu.lock();
+        while (turn % gs != self) {
+          ++parks;
+          co_await cond.wait();
+        }
+        ++turn;
+        cond.broadcast();
+        mu.unlock();
+        co_await once[static_cast<std::size_t>(round)]->call([] {});
+        if (GetParam() == 1) co_await sleep(10us);  // the heap of each P has grown to its size only after many rounds
+        leave[round].done();
+        co_await leave[round].wait();
+      }
+    };
+    std::vector<JoinHandle<void>> handles;
+    for (int i = 0; i < gs; ++i) handles.push_back(spawn(body, i));
+    for (auto& h : handles) co_await h;
+    EXPECT_EQ(allocations - before, 0);
+    EXPECT_GT(parks, rounds);
+  });
+}
+
+TEST(Allocation, APlainThreadThatSleepsAllocatesNothingEither) {
+  Executor ex({.procs = 1});
+  ex.run([]() -> Task<> {
+    Mutex mu;
+    auto inside = [&mu] {
+      counted = true;
+      const long before = allocations;
+      mu.lock_blocking();
+      EXPECT_EQ(allocations - before, 0);
+      counted = false;
+      mu.unlock();
+    };
+    for (int i = 0; i < 20; ++i) {
+      co_await mu.lock();
+      auto waiter = [&inside]() -> Task<> { co_await blocking(inside); };
+      auto h = spawn(waiter);
+      co_await sleep(100us);
+      mu.unlock();
+      co_await h;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace gmp
+
+#endif
