@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
@@ -168,11 +169,7 @@ void Sched::stop() {
       report_slow_stop(this, busy);
     }
   }
-  if (sysmon_ != nullptr) {
-    sysmon_->stop();
-    delete sysmon_;
-    sysmon_ = nullptr;
-  }
+  if (sysmon_ != nullptr) sysmon_->stop();
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
     if (ps_[i]->poller_) ps_[i]->poller_->drain();
   }
@@ -181,11 +178,13 @@ void Sched::stop() {
   for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
 
   teardown();
+  delete std::exchange(sysmon_, nullptr);  // not before: who came in while we still ran may be about to tell it something
   strike_off();
   gate_.end_stop();
 }
 
 void Sched::teardown() {
+  while (!gate_.empty()) sys::yield_thread();  // ST4: whoever was starting a g has started it
   std::vector<G*> gs = gs_of(this);
   std::sort(gs.begin(), gs.end(), [](G* a, G* b) { return a->id_ > b->id_; });
   Teardown scope(this);

@@ -41,13 +41,17 @@ struct All {
 
 constexpr int ways = 8;
 
-// Waits for something of `all` in the given way, with what its destructor will give back held all the time. Never gets it.
-Task<> wait_in_a_way(All& all, int way, std::atomic<int>& alive, std::atomic<int>& waiting) {
+// Waits for something of `all`, or holds it, in the given way. In the end a newer goroutine's destructors give back what they have; an older
+// one's must not: newest first, `all` is gone by then. Nor does its wait touch it.
+Task<> wait_in_a_way(All& all, int way, bool older, std::atomic<int>& alive, std::atomic<int>& waiting) {
   const Probe probe(alive);
-  // Held by this frame, and waited for by others of the same way.
   ++waiting;
   switch (way) {
     case 0: {
+      if (older) {
+        co_await all.mutex_.lock();
+        co_await sleep(24h);
+      }
       auto guard = co_await all.mutex_.scoped_lock();
       co_await sleep(24h);
       break;
@@ -61,7 +65,9 @@ Task<> wait_in_a_way(All& all, int way, std::atomic<int>& alive, std::atomic<int
       break;
     }
     case 3: {
-      auto done = defer([&all]() noexcept { all.group_.done(); });
+      auto done = defer([&all, older]() noexcept {
+        if (!older) all.group_.done();
+      });
       co_await all.group_.wait();
       break;
     }
@@ -74,17 +80,21 @@ Task<> wait_in_a_way(All& all, int way, std::atomic<int>& alive, std::atomic<int
       break;
     }
     case 5: {
-      auto shout = defer([&all]() noexcept {
+      auto shout = defer([&all, older]() noexcept {
+        if (older) return;
         all.cond_.broadcast();
         all.cond_.signal();
       });
+      // It has not got the mutex back when it is destroyed: this guard unlocks nothing, and may outlive the mutex.
       auto guard = co_await all.cond_mutex_.scoped_lock();
       co_await all.cond_.wait();
       break;
     }
     case 6: {
       co_await all.semaphore_.acquire();
-      auto release = defer([&all]() noexcept { all.semaphore_.release(); });
+      auto release = defer([&all, older]() noexcept {
+        if (!older) all.semaphore_.release();
+      });
       co_await sleep(24h);
       break;
     }
@@ -106,13 +116,13 @@ Task<> own(std::atomic<All*>& shown, int way, std::atomic<int>& alive, std::atom
   static_cast<void>(all.written_.try_lock());
   all.group_.add(1000);
   shown = &all;
-  co_await wait_in_a_way(all, way, alive, waiting);
+  co_await wait_in_a_way(all, way, false, alive, waiting);
 }
 
-Task<> visit(std::atomic<All*>& shown, int way, std::atomic<int>& alive, std::atomic<int>& waiting) {
+Task<> visit(std::atomic<All*>& shown, int way, bool older, std::atomic<int>& alive, std::atomic<int>& waiting) {
   const Probe probe(alive);
   while (shown == nullptr) co_await sleep(50us);
-  co_await wait_in_a_way(*shown, way, alive, waiting);
+  co_await wait_in_a_way(*shown, way, older, alive, waiting);
 }
 
 // Gs wait on what lies in the frames of newer and of older ones, in all ways, in random order; then the executor is destroyed.
@@ -132,7 +142,10 @@ TEST(SyncStop, GoroutinesParkedInEachOthersFramesOlderAndNewerAreDestroyedCleanl
           ex.go([&, way = static_cast<int>(random() % ways), i = owned]() -> Task<> { co_await own(shown[i], way, alive, waiting); });
           ++owned;
         } else if (started < visits) {
-          ex.go([&, way = static_cast<int>(random() % ways), i = random() % owners]() -> Task<> { co_await visit(shown[i], way, alive, waiting); });
+          const int i = static_cast<int>(random() % owners);
+          ex.go([&, way = static_cast<int>(random() % ways), i, older = i >= owned]() -> Task<> {
+            co_await visit(shown[i], way, older, alive, waiting);
+          });
           ++started;
         }
       }
