@@ -32,10 +32,11 @@ void blocking_let_go(G* gp, FrameLink& leaf) noexcept {
 }
 
 void Sched::entering_blocking(M* mp) noexcept {
-  if (!sysmon_->napping()) return;
+  Sysmon* sysmon = sysmon_.load(acquire);  // [SYSMON]
+  if (!sysmon->napping()) return;
   Inside inside(mp);
   P* pp = mp->p_;
-  if (pp != nullptr && (pp->runq_.size_hint() != 0 || pp->poller_->in_flight() != 0 || global_size_.load(relaxed) != 0)) sysmon_->note_blocking();
+  if (pp != nullptr && (pp->runq_.size_hint() != 0 || pp->poller_->in_flight() != 0 || global_size_.load(relaxed) != 0)) sysmon->note_blocking();
 }
 
 }  // namespace gmp::detail

@@ -111,7 +111,7 @@ void Sched::wake_one() noexcept {
 
 // The P was taken off the idle list, with a spinner's place: its watcher goes on with it (PA1), or an M is found for it, if none watched.
 void Sched::hand_over(P* pp, bool watched) noexcept {
-  if (sysmon_ != nullptr) sysmon_->note_activity();
+  if (Sysmon* sysmon = sysmon_.load(acquire)) sysmon->note_activity();  // [SYSMON]
   if (!watched)
     start_m(pp, true);
   else if (M* watcher = pp->m_.load(acquire))  // [P-OWNER] null, or another: the watcher has found out by itself
@@ -133,7 +133,7 @@ void Sched::start_m(P* pp, bool spinning) noexcept {
       mp = ms_.back().get();
       fresh = true;
       threads_.fetch_add(1, relaxed);
-      if (sysmon_ == nullptr) sysmon_ = Sysmon::start(*this);
+      if (sysmon_.load(relaxed) == nullptr) sysmon_.store(Sysmon::start(*this), release);  // [SYSMON] under lock_: our own
     }
     mp->handed_p_ = pp;
     mp->handed_spinning_ = spinning;
@@ -324,7 +324,7 @@ void Sched::park_m(M* mp) noexcept {
   IoOp* completed = pp->poller_->poll(timeout, &mp->bell_);
   idle_.unpark(pp->id_, mp->spinning_);  // PA2
   pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // a new slice, whoever runs in it (DL1)
-  if (sysmon_ != nullptr) sysmon_->note_activity();
+  if (Sysmon* sysmon = sysmon_.load(acquire)) sysmon->note_activity();  // [SYSMON]
   inject(pp, completed);
 }
 

@@ -263,7 +263,7 @@ class Sched : Immovable {
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
   Lock stop_lock_;                        // one stop() at a time
   Sched* other_ = nullptr;                // deadlock.cpp
-  Sysmon* sysmon_ = nullptr;              // set under lock_ with the first M, before any M runs
+  Atomic<Sysmon*> sysmon_{nullptr};       // set under lock_ with the first M, before any M runs
 };
 
 /// The calling thread's M, or null. Never inlined.

@@ -19,7 +19,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
-#include <utility>
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
@@ -169,7 +168,7 @@ void Sched::stop() {
       report_slow_stop(this, busy);
     }
   }
-  if (sysmon_ != nullptr) sysmon_->stop();
+  if (Sysmon* sysmon = sysmon_.load(acquire)) sysmon->stop();  // [SYSMON]
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
     if (ps_[i]->poller_) ps_[i]->poller_->drain();
   }
@@ -178,7 +177,7 @@ void Sched::stop() {
   for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
 
   teardown();
-  delete std::exchange(sysmon_, nullptr);  // not before: who came in while we still ran may be about to tell it something
+  delete sysmon_.exchange(nullptr, acq_rel);  // [SYSMON] not before: who came in while we still ran may be about to tell it something
   strike_off();
   gate_.end_stop();
 }

@@ -57,8 +57,15 @@ void OnceState::finish() noexcept {
   if (sleepers != 0) sema_.release(sleepers);
 }
 
+// f runs, or is parked. In a stopped executor the frame of a younger g, with the Once in it, goes before the one that f belongs to.
 void OnceState::destroyed_in_use() const noexcept {
-  gmp::detail::destroyed_in_use("Once", state_.load(relaxed) / one_waiter);  // for the text
+  if (tearing_down()) return note_phantom(this);
+  const std::uint32_t sleepers = state_.load(relaxed) / one_waiter;  // for the text
+  if (sleepers != 0) gmp::detail::destroyed_in_use("Once", sleepers);
+}
+
+void OnceRunner::abandon() noexcept {
+  if (!tearing_down() || !take_phantom(once_)) finish();
 }
 
 }  // namespace gmp::detail

@@ -224,6 +224,25 @@ TEST(SchedulerStress, EveryPostAndSubmitFromThreadsRunsOnce) {
   for (std::size_t i = 0; i < ran.size(); ++i) ASSERT_EQ(ran[i], 1) << i;
 }
 
+TEST(SchedulerStress, SeveralThreadsAreTheFirstToUseAnExecutor) {
+  const auto rounds = test::scaled(300, 30);
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    Executor ex({.procs = 4});
+    std::atomic<int> ran{0};
+    std::atomic<int> ready{0};
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        ++ready;
+        while (ready != 3) std::this_thread::yield();  // all at once
+        ex.spawn([&ran] { ++ran; }).get();
+      });
+    }
+    threads.clear();
+    ASSERT_EQ(ran, 3);
+  }
+}
+
 // ---- hogs
 
 // A g that wants to run every millisecond. Gives the longest time between two of its turns.

@@ -51,7 +51,7 @@ class OnceState : Immovable {
  public:
   constexpr OnceState() noexcept = default;
   ~OnceState() {
-    if (state_.load(relaxed) >= one_waiter) [[unlikely]]
+    if ((state_.load(relaxed) & running) != 0) [[unlikely]]
       destroyed_in_use();  // no partner: who destroys it is alone with it
   }
 
@@ -83,7 +83,9 @@ class OnceRunner {
   OnceRunner() noexcept = default;
   OnceRunner(const OnceRunner&) = delete;
   OnceRunner& operator=(const OnceRunner&) = delete;
-  ~OnceRunner() { finish(); }
+  ~OnceRunner() {
+    if (once_ != nullptr) abandon();
+  }
   bool begin(OnceState& once) noexcept {
     if (!once.begin()) return false;
     once_ = &once;
@@ -95,6 +97,7 @@ class OnceRunner {
   }
 
  private:
+  void abandon() noexcept;
   OnceState* once_ = nullptr;
 };
 

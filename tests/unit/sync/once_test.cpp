@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmp/detail/base/config.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
@@ -247,6 +248,7 @@ TEST(Once, CallBlockingOnAGoroutineIsALogicErrorThatNamesTheOtherForm) {
   });
 }
 
+#if !GMPCORO_TSAN  // which has a thread of its own, that might wake somebody for all the library knows: no deadlock is reported
 TEST(Once, CalledWithinItselfItWaitsForEver) {
   const auto died = test::child::run([] {
     run([]() -> Task<> {
@@ -258,6 +260,7 @@ TEST(Once, CalledWithinItselfItWaitsForEver) {
   EXPECT_EQ(died.status, 2) << died;
   EXPECT_EQ(died.err.rfind("fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.Once]:\n", 0), 0u) << died;
 }
+#endif
 
 TEST(Once, WhoWaitedMayDestroyItWhileTheFirstCallReturns) {
   Executor ex({.procs = 4});

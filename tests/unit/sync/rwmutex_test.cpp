@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmp/detail/base/config.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
@@ -471,6 +472,7 @@ TEST(RWMutex, DestroyedWhileSomebodyWaitsIsFatal) {
 }
 
 // As documented: a writer that came in between makes a recursive reader wait for itself.
+#if !GMPCORO_TSAN  // which has a thread of its own, that might wake somebody for all the library knows: no deadlock is reported
 TEST(RWMutex, ARecursiveReaderDeadlocksIfAWriterCameInBetween) {
   const auto died = test::child::run([] {
     run([]() -> Task<> {
@@ -486,6 +488,7 @@ TEST(RWMutex, ARecursiveReaderDeadlocksIfAWriterCameInBetween) {
   EXPECT_NE(died.err.find("[sync.RWMutex.RLock]"), std::string::npos) << died;
   EXPECT_NE(died.err.find("[sync.RWMutex.Lock]"), std::string::npos) << died;
 }
+#endif
 
 }  // namespace
 }  // namespace gmp
