@@ -142,12 +142,10 @@ struct JoinGuard {
 };
 
 template <class T>
-JoinHandle<T> launch_joined(Sched* sched, JoinState<T>* state, Task<> frame, std::source_location where) {
-  JoinGuard<T> guard(state);
+JoinHandle<T> launch_joined(Sched* sched, JoinGuard<T>& guard, Task<> frame, std::source_location where) {
   if (sched == nullptr) throw std::runtime_error("executor stopped");
-  launch_task(sched, std::move(frame), where, state);
-  guard.state_ = nullptr;
-  return JoinHandle<T>(state);
+  launch_task(sched, std::move(frame), where, guard.state_);
+  return JoinHandle<T>(std::exchange(guard.state_, nullptr));
 }
 
 template <class F, class... A>
@@ -157,16 +155,16 @@ auto start_spawn(Sched* sched, std::source_location where, F&& f, A&&... argumen
     static_assert(!std::is_lvalue_reference_v<F>, "spawn(task): move the Task, it becomes the goroutine");
     using T = typename std::remove_cvref_t<F>::value_type;
     if (!f) throw_empty_task();
-    auto* state = new JoinState<T>;
-    return launch_joined<T>(sched, state, join_frame<T>(state, std::move(f)), where);
+    JoinGuard<T> guard(new JoinState<T>);  // before the frame, whose making may throw
+    return launch_joined<T>(sched, guard, join_frame<T>(guard.state_, std::move(f)), where);
   } else {
     static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
                   "spawn(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
     using T = SpawnResult<F, A...>;
     require_callable(f);
-    auto* state = new JoinState<T>;
+    JoinGuard<T> guard(new JoinState<T>);
     return launch_joined<T>(
-        sched, state, join_call_frame<T, std::decay_t<F>, std::decay_t<A>...>(state, std::forward<F>(f), std::forward<A>(arguments)...), where);
+        sched, guard, join_call_frame<T, std::decay_t<F>, std::decay_t<A>...>(guard.state_, std::forward<F>(f), std::forward<A>(arguments)...), where);
   }
 }
 

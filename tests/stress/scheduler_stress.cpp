@@ -227,9 +227,9 @@ TEST(SchedulerStress, EveryPostAndSubmitFromThreadsRunsOnce) {
 TEST(SchedulerStress, SeveralThreadsAreTheFirstToUseAnExecutor) {
   const auto rounds = test::scaled(300, 30);
   for (std::int64_t round = 0; round < rounds; ++round) {
-    Executor ex({.procs = 4});
     std::atomic<int> ran{0};
     std::atomic<int> ready{0};
+    Executor ex({.procs = 4});
     std::vector<std::jthread> threads;
     for (int t = 0; t < 3; ++t) {
       threads.emplace_back([&] {

@@ -369,8 +369,8 @@ TEST(StopStress, PlainThreadsGetWhatTheDestroyedFramesHeld) {
     WaitGroup wg;
     std::vector<std::jthread> threads;
     {
-      Executor ex;
       std::atomic<int> holding{0};
+      Executor ex;
       ex.go([&]() -> Task<> {
         const auto first = co_await mu.scoped_lock();
         const auto second = co_await rw.scoped_lock();
@@ -416,8 +416,8 @@ TEST(StopStress, TheGuardOfADestroyedCondWaiterUnlocksForNobodyElse) {
     Mutex mu;
     Cond cond(mu);
     {
-      Executor ex;
       std::atomic<int> begun{0};
+      Executor ex;
       for (int i = 0; i < 3; ++i) {
         ex.go([&]() -> Task<> {
           const auto guard = co_await mu.scoped_lock();

@@ -38,8 +38,8 @@ Task<> sleeper(std::uint64_t number, std::int64_t rounds, std::atomic<long>& wok
 }
 
 TEST(TimerStress, RandomSleepsAreNeverEarlyAndNoneIsForgotten) {
-  Executor ex;
   std::atomic<long> woken{0};
+  Executor ex;
   const auto rounds = test::scaled(80, 5);
   std::vector<JoinHandle<void>> handles;
   for (int g = 0; g < 200; ++g) handles.push_back(ex.spawn(sleeper, static_cast<std::uint64_t>(g), rounds, std::ref(woken)));
@@ -48,9 +48,9 @@ TEST(TimerStress, RandomSleepsAreNeverEarlyAndNoneIsForgotten) {
 }
 
 TEST(TimerStress, TimersMoveWithProcessorsThatComeAndGo) {
-  Executor ex;
   std::atomic<long> woken{0};
   std::atomic<bool> over{false};
+  Executor ex;
   const auto rounds = test::scaled(60, 5);
   auto changes = ex.spawn([&over]() -> Task<> {
     Dice dice(1000);
@@ -88,8 +88,8 @@ TEST(TimerStress, AnEarlierTimerWakesAnMThatSleepsForALaterOne) {
 
 TEST(TimerStress, ADistantDeadlineNeverComesFirst) {
   // Two deadlines far apart: the earlier sleeper goes on first, whatever P each is on.
-  Executor ex;
   std::atomic<bool> over{false};
+  Executor ex;
   auto changes = ex.spawn([&over]() -> Task<> {
     Dice dice(1000);
     while (!over) {

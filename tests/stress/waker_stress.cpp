@@ -225,8 +225,8 @@ class Resumer {
 
 TEST(WakerStress, ForeignAwaitsComeBackToTheirExecutor) {
   Executor a;
-  Executor b({.procs = 1});
   std::atomic<int> alive{0};
+  Executor b({.procs = 1});
   {
     Resumer resumer(3);
     const auto rounds = test::scaled(1500, 50);

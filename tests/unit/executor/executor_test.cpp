@@ -97,8 +97,8 @@ TEST(Executor, DefaultOneIsOneAndTheSame) {
 }
 
 TEST(Executor, RunSeveralTimesAndAtOnce) {
-  Executor ex({.procs = 2});
   std::atomic<int> sum{0};
+  Executor ex({.procs = 2});
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t) {
@@ -184,9 +184,9 @@ TEST(Executor, SubmitGivesAFuture) {
 TEST(Executor, SubmitThatIsStoppedBeforeItRanIsABrokenPromise) {
   std::future<int> f;
   {
-    Executor ex({.procs = 1});
     std::atomic<bool> busy{false};
     std::atomic<bool> submitted{false};
+    Executor ex({.procs = 1});
     ex.post([&] {
       busy = true;
       while (!submitted) std::this_thread::yield();

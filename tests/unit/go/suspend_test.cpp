@@ -181,8 +181,8 @@ TEST(Suspend, ALateWakeAfterTheExecutorIsGoneIsFalse) {
   Waker<int> parked;
   Waker<int> woken;
   {
-    Executor ex;
     std::atomic<bool> there{false};
+    Executor ex;
     ex.go([&]() -> Task<> {
       co_await suspend<int>([&](Waker<int> w) {
         woken = w;
@@ -204,8 +204,8 @@ TEST(Suspend, ALateWakeAfterTheExecutorIsGoneIsFalse) {
 TEST(Suspend, AnUnusedValueOfAStoppedGoroutineIsDestroyed) {
   std::atomic<int> alive{0};
   {
-    Executor ex({.procs = 1});
     std::atomic<bool> woken{false};
+    Executor ex({.procs = 1});
     ex.go([&]() -> Task<> {
       auto hog = [&woken] {
         while (!woken) std::this_thread::yield();
@@ -261,8 +261,8 @@ TEST(Suspend, DroppedWakersLeaveItAsleepUntilStop) {
   std::atomic<int> alive{0};
   bool went_on = false;
   {
-    Executor ex;
     std::atomic<bool> dropped{false};
+    Executor ex;
     ex.go([&]() -> Task<> {
       const Probe local(alive);
       co_await suspend<void>([&](Waker<void> w) {

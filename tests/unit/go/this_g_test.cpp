@@ -311,8 +311,8 @@ TEST(LockOsThread, SeveralAtOnceAndMoreThanProcessors) {
 TEST(LockOsThread, AcrossAStop) {
   std::atomic<int> alive{0};
   for (int i = 0; i < 10; ++i) {
-    Executor ex({.procs = 2});
     std::atomic<int> there{0};
+    Executor ex({.procs = 2});
     for (int g = 0; g < 4; ++g) {
       ex.go([&, g]() -> Task<> {
         const test::Probe local(alive);

@@ -165,8 +165,8 @@ class SyncStopWakes : public ::testing::Test {
   template <class Holder, class Waiter, class Blocking>
   void expect_handed_on(Holder holder, Waiter waiter, Blocking blocking_waiter, const char* reason) {
     auto ex = std::make_unique<Executor>(Options{.procs = 2});
-    Executor other({.procs = 1});
     std::atomic<bool> own_went_on{false};
+    Executor other({.procs = 1});
     ex->go(holder);
     test::wait_until_parked(*ex, 1, "sleep");
     ex->go([&]() -> Task<> {
