@@ -35,46 +35,25 @@ namespace {
 
 constexpr std::size_t size_max = 1 << 30;  // of one call, as Go's: some systems and filesystems err above
 
-const char* go_name(FdOperation::Kind kind) noexcept {
-  switch (kind) {
-    case FdOperation::Kind::recv:
-      return "read";
-    case FdOperation::Kind::send:
-      return "write";
-    case FdOperation::Kind::accept:
-      return "accept";
-    case FdOperation::Kind::connect:
-      return "dial";
-  }
-  return "";
-}
+/// What a kind of operation is called by Go, by the system, and by the poller.
+struct KindNames {
+  const char* go;
+  const char* call;
+  IoKind io;
+};
 
-const char* call_name(FdOperation::Kind kind) noexcept {
+constexpr KindNames names_of(FdOperation::Kind kind) noexcept {
   switch (kind) {
     case FdOperation::Kind::recv:
-      return "read";
+      return {"read", "read", IoKind::recv};
     case FdOperation::Kind::send:
-      return "write";
+      return {"write", "write", IoKind::send};
     case FdOperation::Kind::accept:
-      return "accept4";
+      return {"accept", "accept4", IoKind::accept};
     case FdOperation::Kind::connect:
-      return "connect";
+      return {"dial", "connect", IoKind::connect};
   }
-  return "";
-}
-
-IoKind io_kind(FdOperation::Kind kind) noexcept {
-  switch (kind) {
-    case FdOperation::Kind::recv:
-      return IoKind::recv;
-    case FdOperation::Kind::send:
-      return IoKind::send;
-    case FdOperation::Kind::accept:
-      return IoKind::accept;
-    case FdOperation::Kind::connect:
-      return IoKind::connect;
-  }
-  return IoKind::nop;
+  return {"", "", IoKind::nop};
 }
 
 /// The connection that was to be accepted is gone; that is none of the listener's trouble.
@@ -158,7 +137,7 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
     fail(errc::canceled);
   } else if (!(try_now && attempt() == Next::over) && (when == never || arm(when))) {
     IoOp& op = side.op_;
-    op.kind_ = io_kind(kind_);
+    op.kind_ = names_of(kind_).io;
     op.poll_first_ = kind_ == Kind::recv && side.input_ == Descriptor::Side::Input::drained;
     op.fd_ = fd_->fd_;
     op.fd_serial_ = fd_->serial_;
@@ -230,7 +209,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
     if (fd_->is_closed())
       fail(errc::closed);  // it was shut down under us
     else
-      fail_errno(call_name(kind_), error);
+      fail_errno(names_of(kind_).call, error);
     return Next::over;
   }
 }
@@ -271,7 +250,7 @@ FdOperation::Next FdOperation::consume() noexcept {
   } else if (result == -EAGAIN && kind_ != Kind::connect) {
     side.input_ = Input::drained;
   } else if (result != -ECANCELED && result != -EINTR && !(kind_ == Kind::accept && is_of_the_aborted(-result))) {
-    fail_errno(call_name(kind_), -result);
+    fail_errno(names_of(kind_).call, -result);
     return Next::over;
   }
   fd_->mutex_.look_again();  // FM3, DE4
@@ -317,7 +296,7 @@ bool FdOperation::arm(std::int64_t when) noexcept {
     timer_add(g_, &fd_->side(side_), when);
     armed_ = true;
   } catch (const std::bad_alloc&) {
-    fail_errno(call_name(kind_), ENOMEM);
+    fail_errno(names_of(kind_).call, ENOMEM);
   }
   return armed_;
 }
@@ -381,13 +360,13 @@ void FdOperation::fail(const Failure& why) noexcept {
   switch (kind_) {
     case Kind::recv:
     case Kind::send:
-      context_ = op_context(go_name(kind_), fd_->network(), fd_->local(), fd_->remote(), why);
+      context_ = op_context(names_of(kind_).go, fd_->network(), fd_->local(), fd_->remote(), why);
       break;
     case Kind::accept:
-      context_ = op_context(go_name(kind_), fd_->network(), {}, fd_->local(), why);
+      context_ = op_context(names_of(kind_).go, fd_->network(), {}, fd_->local(), why);
       break;
     case Kind::connect:
-      context_ = op_context(go_name(kind_), fd_->network(), {}, fd_->remote(), why);
+      context_ = op_context(names_of(kind_).go, fd_->network(), {}, fd_->remote(), why);
       break;
   }
 }

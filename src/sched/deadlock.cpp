@@ -3,7 +3,8 @@
 //
 // Go counts Ms.  Here an idle P keeps its M, and a program may have several executors whose gs wake each other; so the question is put to all of
 // them, twice, by the sysmon of the executor that the free run() made.  Nothing but what is counted here can wake an idle P: a g that is queued
-// or runs (or lies ready for the one M that may run it: turn_), a timer, an operation in flight, a call in blocking(f), and what gives hope from outside (Wakers, foreign awaits: hopes_).
+// or runs (or lies ready for the one M that may run it: turn_), a timer, an operation in flight, a call in blocking(f), and what gives hope
+// from outside (Wakers, foreign awaits: hopes_).
 //   DL1  if all Ps of all executors are idle at two looks, if every count is zero between them, and if no P switched gs from the first to
 //        the second, then nothing was under way at the second: who hands a g from one executor to another is himself a running g of one of
 //        them, and what he woke is queued, or has switched.
