@@ -19,6 +19,7 @@
 
 #include "gmp/detail/io/buffer.hpp"
 #include "gmp/detail/io/chain.hpp"
+#include "gmp/detail/io/copy_buffer.hpp"
 #include "gmp/detail/io/read_buffer.hpp"
 #include "gmp/detail/io/write_buffer.hpp"
 #include "gmp/detail/task/operation.hpp"
@@ -279,29 +280,28 @@ Task<Result<std::string>> read_all_task(Source source) {
   }
 }
 
+inline Result<std::uint64_t> failed_copy(std::uint64_t copied, const ResultBase& failure) {
+  Result<std::uint64_t> failed(failure);
+  failed.get<0>() = copied;
+  return failed;
+}
+
 template <class Destination, class Source>
 Task<Result<std::uint64_t>> copy_task(Destination destination, Source source) {
-  constexpr std::size_t size = 32 * 1024;
-  const std::unique_ptr<char[]> bytes(new char[size]);
+  CopyBuffer buffer;
   std::uint64_t copied = 0;
   for (;;) {
-    auto in = co_await source.read(io::Buffer(bytes.get(), size));
+    auto in = co_await source.read(buffer.space());
     const std::size_t n = in.template get<0>();
     if (n != 0) {
-      auto out = co_await destination.write(io::ConstBuffer(bytes.get(), n));
+      auto out = co_await destination.write(buffer.arrived(n));
       copied += out.template get<0>();
-      if (out && out.template get<0>() < n) co_return Result<std::uint64_t>(copied, make_error_code(errc::short_write));
-      if (!out) {
-        Result<std::uint64_t> failed(static_cast<const ResultBase&>(out));
-        failed.template get<0>() = copied;
-        co_return failed;
-      }
+      if (!out) co_return failed_copy(copied, out);
+      if (out.template get<0>() < n) co_return Result<std::uint64_t>(copied, make_error_code(errc::short_write));
     }
     if (in) continue;
     if (in.err == errc::eof) co_return Result<std::uint64_t>(copied);
-    Result<std::uint64_t> failed(static_cast<const ResultBase&>(in));
-    failed.template get<0>() = copied;
-    co_return failed;
+    co_return failed_copy(copied, in);
   }
 }
 

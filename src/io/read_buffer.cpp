@@ -12,6 +12,7 @@ namespace gmp::detail {
 namespace {
 
 constexpr std::size_t size_least = 16;
+constexpr std::size_t size_small = 512;
 constexpr int empty_reads_max = 100;  // in a row, then the stream is broken: io.ErrNoProgress
 
 }  // namespace
@@ -28,8 +29,10 @@ io::Buffer ReadBuffer::space() noexcept {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ == capacity_ && capacity_ < limit_) {
-    const std::size_t larger = std::min(std::max(first_capacity_, 2 * capacity_), limit_);
+  if ((end_ == capacity_ && capacity_ < limit_) || (filled_ && capacity_ < first_capacity_)) {
+    const std::size_t larger = capacity_ == 0                ? std::min(first_capacity_, size_small)
+                               : capacity_ < first_capacity_ ? first_capacity_
+                                                             : std::min(2 * capacity_, limit_);
     std::unique_ptr<char[]> bytes(new (std::nothrow) char[larger]);
     if (!bytes) {
       failure_ = Result<void>(std::make_error_code(std::errc::not_enough_memory));
@@ -38,6 +41,7 @@ io::Buffer ReadBuffer::space() noexcept {
     if (end_ != 0) std::memcpy(bytes.get(), bytes_.get(), end_);
     bytes_ = std::move(bytes);
     capacity_ = larger;
+    filled_ = false;
   }
   return io::Buffer(bytes_.get() + end_, capacity_ - end_);
 }
@@ -45,6 +49,7 @@ io::Buffer ReadBuffer::space() noexcept {
 void ReadBuffer::arrived(Result<std::size_t>& outcome) noexcept {
   const std::size_t n = outcome.get<0>();
   end_ += n;
+  filled_ = end_ == capacity_;
   if (!outcome)
     set_failure(outcome);
   else if (n != 0)

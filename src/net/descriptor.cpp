@@ -28,11 +28,16 @@ std::uint64_t next_serial() noexcept {
 void ref_handle(Descriptor* fd) noexcept { fd->ref_handle(); }
 void unref_handle(Descriptor* fd) noexcept { fd->unref_handle(); }
 
-Descriptor::Descriptor(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept
-    : fd_(fd), serial_(next_serial()), listens_(listens), network_(network), local_(local), remote_(remote) {}
+Descriptor::Descriptor(int fd, const char* network, bool listens) noexcept
+    : fd_(fd), serial_(next_serial()), listens_(listens), network_(network) {}
 
 Descriptor* Descriptor::make(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept {
-  return new (std::nothrow) Descriptor(fd, network, listens, local, remote);
+  auto* descriptor = new (std::nothrow) Descriptor(fd, network, listens);
+  if (descriptor != nullptr && !(descriptor->local_.set(local) && descriptor->remote_.set(remote))) {
+    delete descriptor;
+    return nullptr;
+  }
+  return descriptor;
 }
 
 void Descriptor::unref_handle() noexcept {

@@ -35,6 +35,7 @@
 #include "gmp/detail/netpoll/op.hpp"
 #include "gmp/detail/timer/heap.hpp"
 #include "net/fd_mutex.hpp"
+#include "net/kept_addr.hpp"
 
 namespace gmp::detail {
 
@@ -68,9 +69,9 @@ class Descriptor : Immovable {
   /// `never`: none.
   std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
   int native_handle() const noexcept { return mutex_.is_closed() ? -1 : fd_; }
-  const net::Addr& local() const noexcept { return local_; }
-  const net::Addr& remote() const noexcept { return remote_; }
-  void set_local(const net::Addr& local) noexcept { local_ = local; }  // before there is a second handle
+  net::Addr local() const noexcept { return local_.get(); }
+  net::Addr remote() const noexcept { return remote_.get(); }
+  bool set_local(const net::Addr& local) noexcept { return local_.set(local); }  // before there is a second handle. False: no memory
   const char* network() const noexcept { return network_; }
   bool listens() const noexcept { return listens_; }
 
@@ -102,7 +103,7 @@ class Descriptor : Immovable {
   const std::uint64_t serial_;
 
  private:
-  Descriptor(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept;
+  Descriptor(int fd, const char* network, bool listens) noexcept;
   ~Descriptor() = default;
 
   Atomic<std::uint32_t> handles_{1};
@@ -113,8 +114,7 @@ class Descriptor : Immovable {
   FdMutex::Waiters closers_;       // lock()
   Side sides_[2];
   const char* const network_;
-  net::Addr local_;
-  const net::Addr remote_;
+  KeptAddr local_, remote_;
 };
 
 class Descriptor::Use : Immovable {

@@ -162,7 +162,7 @@ bool Dial::connected() noexcept {
   }
   if (!error) {
     set_tcp_defaults(number);
-    fd_.get()->set_local(local);
+    static_cast<void>(fd_.get()->set_local(local));  // needs no memory: the end that dials has no path
     result_ = Result<net::Conn>(net::Conn(std::move(fd_)));
     return true;
   }

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <dirent.h>
-#include <malloc.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,21 +24,9 @@
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
+#include "support/memory.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GMPCORO_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GMPCORO_TEST_SANITIZED 1
-#endif
-#endif
-
-// Figures of memory are claims about the build that users have.
-#if defined(NDEBUG) && !defined(GMPCORO_TEST_SANITIZED)
-#define GMPCORO_TEST_MEMORY_FIGURES 1
-#endif
 
 namespace gmp::test {
 
@@ -171,20 +158,6 @@ inline bool threads_back_to(int number) {
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
   return true;
-}
-
-inline std::int64_t resident_bytes() {
-  long total = 0;
-  long resident = 0;
-  if (FILE* file = std::fopen("/proc/self/statm", "re")) {
-    if (std::fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
-  return std::int64_t{resident} * ::sysconf(_SC_PAGESIZE);
-}
-inline std::int64_t allocated_bytes() {
-  const struct mallinfo2 info = ::mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
 }
 
 }  // namespace gmp::test

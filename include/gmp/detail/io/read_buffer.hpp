@@ -39,8 +39,11 @@ class ReadBuffer {
   Result<void> take_failure() noexcept { return std::exchange(failure_, Result<void>()); }
 
  private:
-  std::unique_ptr<char[]> bytes_;  // made when it is first read into
+  // Made when it is first read into: small, for most connections are idle and most requests short; of the asked-for size after a read that
+  // filled it; beyond that only if a want needs more.
+  std::unique_ptr<char[]> bytes_;
   std::size_t capacity_ = 0;
+  bool filled_ = false;  // the last read left no room
   std::size_t begin_ = 0, end_ = 0;
   const std::size_t first_capacity_, limit_;
   int empty_reads_ = 0;

@@ -23,6 +23,7 @@
 
 namespace gmp::detail {
 struct AddrAccess;
+struct AddrBytes;
 }
 
 namespace gmp::net {
@@ -75,6 +76,7 @@ class Addr {
 
  private:
   friend struct gmp::detail::AddrAccess;
+  friend struct gmp::detail::AddrBytes;
   enum class Family : std::uint8_t { none, v4, v6, path };
   static constexpr std::size_t path_max = 108;  // sun_path
 
