@@ -2,7 +2,9 @@
 // Go: the workloads are the usual ones of its runtime benchmarks.  Output: workload, P, run, metric, unit, value; tab separated.
 //
 //   micro [-runs N] [-procs N] workload...      one warm-up run, then N timed runs      (micro -list)
+#include <gmp/chan.hpp>
 #include <gmp/executor.hpp>
+#include <gmp/select.hpp>
 #include <gmp/sync.hpp>
 #include <gmp/time.hpp>
 
@@ -264,6 +266,107 @@ Task<Samples> sleep_10k() {
   co_return Samples{{"wall", "ms", (now_ns() - begin) / 1e6}};
 }
 
+Task<Samples> chan_pingpong() {
+  constexpr int trips = 1'000'000;
+  const double begin = now_ns();
+  auto ping = make_chan<int>(), pong = make_chan<int>();
+  go([](Chan<int> in, Chan<int> out) -> Task<> {
+    while (auto v = co_await in.recv()) co_await out.send(*v);
+    out.close();
+  }, ping, pong);
+  for (int i = 0; i < trips; ++i) {
+    co_await ping.send(i);
+    check(co_await pong.recv() == i, "wrong answer");
+  }
+  ping.close();
+  co_await pong.recv();
+  co_return per_op(begin, trips);
+}
+
+template <int Producers, int Consumers, int Capacity, int Elements>
+Task<Samples> chan_pc() {
+  const double begin = now_ns();
+  auto ch = make_chan<long>(Capacity);
+  auto sums = make_chan<long>(Consumers);
+  WaitGroup producing, consuming;
+  for (int c = 0; c < Consumers; ++c) {
+    consuming.go([](Chan<long> in, Chan<long> out) -> Task<> {
+      long local = 0;
+      while (auto v = co_await in.recv()) local += *v;
+      co_await out.send(local);
+    }, ch, sums);
+  }
+  constexpr long each = Elements / Producers;
+  for (int p = 0; p < Producers; ++p) {
+    producing.go([](Chan<long> out, long base) -> Task<> {
+      for (long i = base; i < base + each; ++i) co_await out.send(i);
+    }, ch, p * each);
+  }
+  co_await producing.wait();
+  ch.close();
+  co_await consuming.wait();
+  long sum = 0;
+  for (int c = 0; c < Consumers; ++c) sum += *co_await sums.recv();
+  check(sum == long{Elements} * (Elements - 1) / 2, "wrong sum");
+  co_return per_op(begin, Elements);
+}
+
+Task<Samples> select_2() {
+  constexpr int each = 500'000;
+  const double begin = now_ns();
+  auto a = make_chan<int>(), b = make_chan<int>();
+  const auto produce = [](Chan<int> out) -> Task<> {
+    for (int i = 0; i < each; ++i) co_await out.send(1);
+  };
+  go(produce, a);
+  go(produce, b);
+  for (int got = 0; got < 2 * each;) {
+    std::optional<int> v;
+    co_await select(recv(a, v), recv(b, v));
+    got += *v;
+  }
+  co_return per_op(begin, 2.0 * each);
+}
+
+struct Nothing {};
+
+Task<> generate(Chan<int> out, Chan<Nothing> stop) {  // 2, 3, 4, ...
+  for (int i = 2; co_await select(send(out, i), recv(stop)) == 0;) ++i;
+  out.close();
+}
+
+Task<> filter(RecvChan<int> in, SendChan<int> out, int prime, Chan<Nothing> filters) {
+  while (auto v = co_await in.recv()) {
+    if (*v % prime != 0) co_await out.send(*v);
+  }
+  out.close();
+  co_await filters.send(Nothing());
+}
+
+Task<Samples> sieve_2000() {
+  constexpr int primes = 2'000;
+  const double begin = now_ns();
+  auto stop = make_chan<Nothing>();
+  auto filters = make_chan<Nothing>(primes);
+  auto in = make_chan<int>();
+  go(generate, in, stop);
+  int last = 0;
+  for (int i = 0; i < primes; ++i) {
+    last = *co_await in.recv();
+    auto out = make_chan<int>();
+    go(filter, in, out, last, filters);
+    in = out;
+  }
+  check(last == 17389, "wrong 2000th prime");
+  go([](Chan<int> rest) -> Task<> {
+    while (co_await rest.recv()) {
+    }
+  }, in);
+  stop.close();
+  for (int i = 0; i < primes; ++i) co_await filters.recv();
+  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+}
+
 struct Workload {
   const char* what;
   Task<Samples> (*work)();
@@ -282,6 +385,12 @@ const std::map<std::string, Workload> workloads{
     {"once_do_hot", {"1 g calls once.call(f) 200,000,000 times after f has run; ns per call", once_do_hot}},
     {"cond_pingpong", {"2 gs pass a turn through one Mutex and one Cond each, 500,000 round trips; ns per round trip", cond_pingpong}},
     {"blocking_empty", {"1 g calls blocking() with an empty function 10,000,000 times; ns per call", blocking_empty}},
+    {"chan_pingpong", {"2 gs, 2 unbuffered channels, 1,000,000 round trips; ns per round trip", chan_pingpong}},
+    {"chan_1p1c_unbuffered", {"1 producer, 1 consumer, unbuffered channel, 2,000,000 elements; ns per element", chan_pc<1, 1, 0, 2'000'000>}},
+    {"chan_1p1c_128", {"1 producer, 1 consumer, channel with capacity 128, 10,000,000 elements; ns per element", chan_pc<1, 1, 128, 10'000'000>}},
+    {"chan_4p4c_128", {"4 producers, 4 consumers, channel with capacity 128, 10,000,000 elements in all; ns per element", chan_pc<4, 4, 128, 10'000'000>}},
+    {"select_2", {"2 producers, each with its unbuffered channel, 500,000 elements each; 1 consumer selects over both; ns per element", select_2}},
+    {"sieve_2000", {"prime sieve, one filter g a prime, unbuffered channels, first 2,000 primes; ms", sieve_2000}},
     {"sleep_10k", {"10,000 gs sleep 1 ms each; ms until all have ended", sleep_10k}},
 };
 

@@ -1,0 +1,284 @@
+// src/chan/hchan.cpp — HChan: sending, receiving and closing, with all that waits.
+// Go: runtime/chan.go.  Room: chan (floor 4).
+//
+// A value goes straight from the sender into a sleeping receiver's frame, or out of a sleeping sender's frame, and the sleeper is made
+// ready with the outcome in its waiter: it never looks at the channel again.
+//
+// The g is parked under lock_ (PK1, PK2 of park.hpp): from the unlock on it may be woken, run and be gone.  A withdrawal takes lock_ too,
+// so it finds the waiter queued, or taken.
+#include "gmp/detail/chan/hchan.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "chan/claim.hpp"
+#include "gmp/detail/park.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr std::size_t ring_bytes_max = std::size_t{1} << 47;  // what the machine can address
+constexpr Element nothing = element_of<char>;                  // by which the nil channels are known
+
+}  // namespace
+
+// ---- coming and going
+
+HChan::HChan(const Element& element, std::size_t capacity, std::byte* slots) noexcept : capacity_(capacity), slots_(slots), element_(element) {}
+
+// One block: the channel, and behind it the ring.
+HChan* HChan::make(const Element& element, std::size_t capacity) {
+  constexpr auto size_max = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+  if (capacity > size_max || (element.size != 0 && capacity > (ring_bytes_max - sizeof(HChan)) / element.size))
+    throw std::length_error("makechan: size out of range");
+  const std::size_t head = (sizeof(HChan) + element.align - 1) / element.align * element.align;
+  const std::align_val_t align{std::max(alignof(HChan), element.align)};
+  auto* block = static_cast<std::byte*>(::operator new(head + capacity * element.size, align));
+  return ::new (static_cast<void*>(block)) HChan(element, capacity, block + head);
+}
+
+void HChan::destroy() noexcept {
+  if (!receivers_.queue.empty() || !senders_.queue.empty())
+    fatal("gmp: a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own");
+  for (std::size_t n = element_.size != 0 ? count_.load(relaxed) : 0; n > 0; --n) {
+    element_.destroy(slot(0, element_.size));
+    drop_first(n);
+  }
+  while (BoxLink* box = returned_) {
+    returned_ = box->next_;
+    element_.destroy(&box);
+  }
+  const std::align_val_t align{std::max(alignof(HChan), element_.align)};
+  this->~HChan();
+  ::operator delete(static_cast<void*>(this), align);
+}
+
+HChan& HChan::nil(ChanWaiter::Side side) noexcept {
+  static HChan for_send(nothing, 0, nullptr), for_recv(nothing, 0, nullptr);
+  return side == ChanWaiter::Side::send ? for_send : for_recv;
+}
+
+bool HChan::is_nil() const noexcept { return &element_ == &nothing; }
+
+// ---- queues
+
+void HChan::enqueue(ChanWaiter& w) noexcept {
+  Waiting& side = waiting(w);
+  side.queue.push_back(&w);
+  side.length.store(side.length.load(relaxed) + 1, relaxed);
+}
+
+void HChan::dequeue(ChanWaiter& w) noexcept {
+  Waiting& side = waiting(w);
+  side.queue.erase(&w);
+  side.length.store(side.length.load(relaxed) - 1, relaxed);
+}
+
+// The first who still waits: claimed for the caller, and queued until settle(). Null: nobody.
+ChanWaiter* HChan::claim_first(Waiting& side) noexcept {
+  while (auto* w = static_cast<ChanWaiter*>(side.queue.front())) {
+    if (w->case_ == 0 || claim(w->g_->winner_, element_.boxed ? claim_busy : w->case_)) return w;
+    dequeue(*w);  // CH4
+  }
+  return nullptr;
+}
+
+// It was given its value, or its value was taken, or the channel is closed.
+void HChan::settle(ChanWaiter& w, bool done) noexcept {
+  dequeue(w);
+  w.done_ = done;
+  if (w.case_ != 0 && element_.boxed) settle_claim(w.g_->winner_, w.case_);
+}
+
+// ---- the two verbs
+
+HChan::Outcome HChan::send_locked(void* value, ChanWaiter*& woken) {
+  if (closed_.load(relaxed)) return Outcome::closed;
+  if (ChanWaiter* receiver = claim_first(receivers_)) {
+    load(receiver->element_, value, receiver);
+    settle(*receiver, true);
+    woken = receiver;
+    return Outcome::done;
+  }
+  const std::size_t count = count_.load(relaxed);
+  if (count == capacity_) return Outcome::would_wait;
+  if (element_.size != 0) element_.load(slot(count, element_.size), value);
+  count_.store(count + 1, relaxed);
+  return Outcome::done;
+}
+
+HChan::Outcome HChan::recv_locked(void* room, ChanWaiter*& woken) {
+  if (returned_ != nullptr) [[unlikely]] {
+    ::new (room) BoxLink*(returned_);
+    returned_ = returned_->next_;
+    returned_count_.store(returned_count_.load(relaxed) - 1, relaxed);
+    return Outcome::done;
+  }
+  const std::size_t count = count_.load(relaxed);
+  ChanWaiter* sender = claim_first(senders_);
+  if (count == 0) {
+    if (sender == nullptr) return closed_.load(relaxed) ? Outcome::closed : Outcome::would_wait;
+    load(room, sender->element_, sender);
+  } else if (sender == nullptr) {
+    take_first(room);
+    drop_first(count);
+    return Outcome::done;
+  } else {
+    // The oldest value goes, and the first sender's comes to the end, into the same slot (CH1).
+    if (element_.boxed) {
+      BoxLink* last = nullptr;
+      load(&last, sender->element_, sender);  // may throw: before anything has changed
+      take_first(room);
+      ::new (static_cast<void*>(slot(0, sizeof last))) BoxLink*(last);
+    } else {
+      take_first(room);
+      if (element_.size != 0) element_.load(slot(0, element_.size), sender->element_);
+    }
+    drop_first(count);
+    count_.store(count, relaxed);
+  }
+  settle(*sender, true);
+  woken = sender;
+  return Outcome::done;
+}
+
+// A load that throws leaves the claimed one waiting.
+void HChan::load(void* room, void* value, ChanWaiter* claimed) {
+  if (!element_.boxed) {
+    if (element_.size != 0) element_.load(room, value);
+    return;
+  }
+  try {
+    element_.load(room, value);
+  } catch (...) {
+    if (claimed->case_ != 0) settle_claim(claimed->g_->winner_, claim_none);
+    throw;
+  }
+}
+
+void HChan::take_first(void* room) noexcept {
+  if (element_.size != 0) element_.move(room, slot(0, element_.size));
+}
+
+// Without a sleep, if that can be. Else would_wait, and the caller sends w to sleep before it lets go of the lock.
+HChan::Outcome HChan::proceed(ChanWaiter& w, ChanWaiter*& woken) {
+  const Outcome outcome = w.side_ == ChanWaiter::Side::send ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
+  w.done_ = outcome == Outcome::done;
+  return outcome;
+}
+
+HChan::Outcome HChan::try_send(void* value) {
+  if (!can_send()) return Outcome::would_wait;
+  ChanWaiter* woken = nullptr;
+  Outcome outcome;
+  {
+    LockGuard guard(lock_);
+    outcome = send_locked(value, woken);
+  }
+  if (woken != nullptr) wake(woken);
+  return outcome;
+}
+
+HChan::Outcome HChan::try_recv(void* room) {
+  if (!can_recv()) return Outcome::would_wait;
+  ChanWaiter* woken = nullptr;
+  Outcome outcome;
+  {
+    LockGuard guard(lock_);
+    outcome = recv_locked(room, woken);
+  }
+  if (woken != nullptr) wake(woken);
+  return outcome;
+}
+
+bool HChan::begin(ChanWaiter& w, FrameLink& leaf) {
+  G* gp = w.g_;
+  ChanWaiter* woken = nullptr;
+  {
+    LockGuard guard(lock_);
+    if (proceed(w, woken) == Outcome::would_wait) {
+      if (!w.give_up_) {
+        const bool sends = w.side_ == ChanWaiter::Side::send;
+        WaitReason reason = sends ? WaitReason::chan_send : WaitReason::chan_receive;
+        if (is_nil()) reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
+        park_begin(gp, leaf, reason, &w);
+        enqueue(w);
+        return true;
+      }
+      w.withdrawn_ = true;
+    }
+  }
+  if (woken != nullptr) wake(woken);
+  return give_way(gp, leaf);
+}
+
+void HChan::block(ChanWaiter& w) {
+  ThreadParker parker;
+  w.thread_ = &parker;
+  ChanWaiter* woken = nullptr;
+  bool sleeps = false;
+  {
+    LockGuard guard(lock_);
+    sleeps = proceed(w, woken) == Outcome::would_wait;
+    if (sleeps) enqueue(w);
+  }
+  if (woken != nullptr) wake(woken);
+  if (sleeps) parker.park();
+}
+
+// Receivers first, then senders, each in their order, and when the lock is free: each of them may take it first thing.
+void HChan::close() {
+  WakeList woken;
+  {
+    LockGuard guard(lock_);
+    if (closed_.load(relaxed)) throw std::logic_error("close of closed channel");
+    closed_.store(true, release);  // [CHAN-CLOSED] who sees it sees what happened before
+    for (Waiting* side : {&receivers_, &senders_}) {
+      while (ChanWaiter* w = claim_first(*side)) {
+        settle(*w, false);
+        woken.push(w);
+      }
+    }
+  }
+  woken.wake_all();
+}
+
+void HChan::give_back(BoxLink* box) noexcept {
+  ChanWaiter* receiver = nullptr;
+  {
+    LockGuard guard(lock_);
+    receiver = claim_first(receivers_);
+    if (receiver != nullptr) {
+      ::new (receiver->element_) BoxLink*(box);
+      settle(*receiver, true);
+    } else {
+      box->next_ = returned_;
+      returned_ = box;
+      returned_count_.store(returned_count_.load(relaxed) + 1, relaxed);
+    }
+  }
+  if (receiver != nullptr) wake(receiver);
+}
+
+// ---- withdrawal
+
+bool ChanWaiter::withdraw_wait(Waiter* waiter) noexcept {
+  auto& w = static_cast<ChanWaiter&>(*waiter);
+  if (w.chan_->leave(w)) return w.withdrawn_ = true;
+  // A value that came is destroyed with the frame; one that went is its receiver's.
+  return tearing_down() && !not_yet_woken(w);
+}
+
+bool HChan::leave(ChanWaiter& w) noexcept {
+  LockGuard guard(lock_);
+  if (!decltype(receivers_.queue)::linked(&w)) {
+    w.give_up_ = true;
+    return false;
+  }
+  dequeue(w);
+  return true;
+}
+
+}  // namespace gmp::detail

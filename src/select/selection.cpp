@@ -1,0 +1,183 @@
+// src/select/selection.cpp — select: one of many, chosen at random among those that are ready, and no trace of the others.
+// Go: runtime/select.go.  Room: select (floor 4).
+//
+//   1  looks at all channels without a lock, picks one of those that seem ready at random, and tries that one under its lock
+//   2  nothing seemed ready: locks all channels, in the order of their addresses, and looks again.  So "nothing is ready" is true of one
+//      instant, and `otherwise` may be taken, or the g may go to sleep
+//   3  queues a waiter on every channel and parks; from the first unlock on a channel may claim the g (claim.hpp)
+//   4  when it runs again, takes the waiters of all that lost off their channels.  A channel that comes upon one of them before drops it, so a
+//      loser is nobody's partner in between.
+// Go shuffles the cases and takes the first that is ready; a draw among the ready ones is as uniform and needs no memory.
+//
+// Invariants:
+//   SE1  a g that was claimed by a channel while 3 still unlocks the others must not be gone before it is through: 4 takes the lock of every
+//        channel but the winner's, and that one was free when the winner claimed. So what 3 reads of the frame is there while it holds one lock.
+//   SE2  the outcome (done_ of the winner's waiter, G::winner_) is written before the g is made ready, and read after it runs.
+#include "gmp/detail/select/selection.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <stdexcept>
+
+#include "chan/claim.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr int hasty_tries = 4;  // of step 1: whoever is beaten to it so often looks under all locks
+constexpr std::uint32_t cases_max = 65'536;
+
+}  // namespace
+
+void Selection::check() const {
+  if (count_ > cases_max) throw std::invalid_argument("select: too many cases (max 65536)");
+  const auto is_otherwise = [](const CaseRecord& c) { return c.kind_ == CaseRecord::Kind::otherwise; };
+  if (std::count_if(cases_, cases_ + count_, is_otherwise) > 1) throw std::invalid_argument("select: more than one otherwise");
+}
+
+bool Selection::is_ready(const CaseRecord& c) const noexcept {
+  switch (c.kind_) {
+    case CaseRecord::Kind::recv:
+      return c.chan_->can_recv();
+    case CaseRecord::Kind::send:
+      return c.chan_->can_send();
+    case CaseRecord::Kind::otherwise:
+    case CaseRecord::Kind::never:
+      break;
+  }
+  return false;
+}
+
+// Under its channel's lock. False: it would have to wait.
+bool Selection::complete(std::uint32_t i, ChanWaiter*& woken) {
+  CaseRecord& c = cases_[i];
+  const HChan::Outcome outcome =
+      c.kind_ == CaseRecord::Kind::send ? c.chan_->send_locked(c.element_, woken) : c.chan_->recv_locked(c.element_, woken);
+  if (outcome == HChan::Outcome::would_wait) return false;
+  c.done_ = outcome == HChan::Outcome::done;
+  index_ = static_cast<int>(i);
+  return true;
+}
+
+// True: one case has gone through. Takes one lock.
+bool Selection::try_one() {
+  for (int tries = 0; tries < hasty_tries; ++tries) {
+    std::uint32_t ready = 0, chosen = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      // The n-th that is ready takes the place of the one before with a chance of 1 in n: each is as likely in the end.
+      if (is_ready(cases_[i]) && (++ready == 1 || cheap_random() % ready == 0)) chosen = i;
+    }
+    if (ready == 0) return false;
+    ChanWaiter* woken = nullptr;
+    bool through = false;
+    {
+      LockGuard guard(cases_[chosen].chan_->lock_);
+      through = complete(chosen, woken);
+    }
+    if (woken != nullptr) wake(woken);
+    if (through) return true;
+  }
+  return false;
+}
+
+// The same under all locks, where a channel that looks ready may have none but lost selects waiting: then another is tried.
+bool Selection::complete_one_of_all(ChanWaiter*& woken) {
+  for (;;) {
+    std::uint32_t ready = 0, chosen = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      if (is_ready(cases_[i]) && (++ready == 1 || cheap_random() % ready == 0)) chosen = i;
+    }
+    if (ready == 0) return false;
+    if (complete(chosen, woken)) return true;  // else the lost ones are off it now: it does not look ready any more
+  }
+}
+
+void Selection::lock_all() noexcept {
+  locked_ = 0;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    if (cases_[i].chan_ != nullptr) locks_[locked_++] = cases_[i].chan_;
+  }
+  std::sort(locks_, locks_ + locked_, std::less<>());
+  locked_ = static_cast<std::uint32_t>(std::unique(locks_, locks_ + locked_) - locks_);
+  for (std::uint32_t i = 0; i < locked_; ++i) locks_[i]->lock_.lock();
+}
+
+// After the last unlock the frame may be gone (SE1): what is needed then is kept here.
+void Selection::unlock_all() noexcept {
+  HChan** const locks = locks_;
+  for (std::uint32_t i = locked_; i > 0;) {
+    HChan* chan = locks[--i];
+    chan->lock_.unlock();
+  }
+}
+
+bool Selection::begin(G* gp, FrameLink& leaf) {
+  g_ = gp;
+  if (try_one()) return give_way(gp, leaf);
+  lock_all();
+  ChanWaiter* woken = nullptr;
+  bool through = false;
+  try {
+    through = complete_one_of_all(woken);
+  } catch (...) {
+    unlock_all();
+    throw;
+  }
+  if (!through) {
+    for (std::uint32_t i = 0; i < count_ && !through; ++i) {
+      if (cases_[i].kind_ != CaseRecord::Kind::otherwise) continue;
+      index_ = static_cast<int>(i);
+      through = true;
+    }
+  }
+  if (through) {
+    unlock_all();
+    if (woken != nullptr) wake(woken);
+    return give_way(gp, leaf);
+  }
+  parked_ = true;
+  gp->winner_.store(claim_none, relaxed);  // SC1: nobody knows the g's waiters yet; the locks publish it
+  park_begin(gp, leaf, count_ == 0 ? WaitReason::select_no_cases : WaitReason::select, this);
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    CaseRecord& c = cases_[i];
+    if (c.chan_ == nullptr) continue;
+    const auto side = c.kind_ == CaseRecord::Kind::send ? ChanWaiter::Side::send : ChanWaiter::Side::recv;
+    ChanWaiter& w = c.waiter_.emplace(gp, *c.chan_, side, c.element_);
+    w.case_ = i + 1;
+    c.waits_ = true;
+    c.chan_->enqueue(w);
+  }
+  unlock_all();
+  return true;
+}
+
+void Selection::leave() noexcept {
+  if (!parked_) return;
+  parked_ = false;
+  const std::uint32_t winner = g_->winner_.load(acquire);  // [CLAIM-G]
+  if (winner != claim_none && winner < claim_withdrawn) {
+    index_ = static_cast<int>(winner) - 1;
+    cases_[index_].done_ = cases_[index_].waiter_.get().done_;
+  }
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    CaseRecord& c = cases_[i];
+    if (!c.waits_ || static_cast<int>(i) == index_) continue;
+    ChanWaiter& w = c.waiter_.get();
+    LockGuard guard(c.chan_->lock_);
+    if (decltype(HChan::Waiting::queue)::linked(&w)) c.chan_->dequeue(w);
+  }
+}
+
+// Off a stopping executor's g they come at once: the channels may be in frames that are destroyed before its own.
+bool Selection::withdraw_select(Waiter* waiter) noexcept {
+  auto& self = static_cast<Selection&>(*waiter);
+  if (claim(self.g_->winner_, claim_withdrawn))
+    self.withdrawn_ = true;  // channels that come upon its waiters drop them; the rest goes with leave()
+  else if (!tearing_down() || not_yet_woken(self))
+    return false;
+  if (tearing_down()) self.leave();
+  return true;
+}
+
+}  // namespace gmp::detail
