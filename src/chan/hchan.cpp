@@ -12,7 +12,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "chan/claim.hpp"
+#include "chan/verbs.hpp"
 #include "gmp/detail/park.hpp"
 
 namespace gmp::detail {
@@ -62,112 +62,7 @@ HChan& HChan::nil(ChanWaiter::Side side) noexcept {
 
 bool HChan::is_nil() const noexcept { return &element_ == &nothing; }
 
-// ---- queues
-
-void HChan::enqueue(ChanWaiter& w) noexcept {
-  Waiting& side = waiting(w);
-  side.queue.push_back(&w);
-  side.length.store(side.length.load(relaxed) + 1, relaxed);
-}
-
-void HChan::dequeue(ChanWaiter& w) noexcept {
-  Waiting& side = waiting(w);
-  side.queue.erase(&w);
-  side.length.store(side.length.load(relaxed) - 1, relaxed);
-}
-
-// The first who still waits: claimed for the caller, and queued until settle(). Null: nobody.
-ChanWaiter* HChan::claim_first(Waiting& side) noexcept {
-  while (auto* w = static_cast<ChanWaiter*>(side.queue.front())) {
-    if (w->case_ == 0 || claim(w->g_->winner_, element_.boxed ? claim_busy : w->case_)) return w;
-    dequeue(*w);  // CH4
-  }
-  return nullptr;
-}
-
-// It was given its value, or its value was taken, or the channel is closed.
-void HChan::settle(ChanWaiter& w, bool done) noexcept {
-  dequeue(w);
-  w.done_ = done;
-  if (w.case_ != 0 && element_.boxed) settle_claim(w.g_->winner_, w.case_);
-}
-
 // ---- the two verbs
-
-HChan::Outcome HChan::send_locked(void* value, ChanWaiter*& woken) {
-  if (closed_.load(relaxed)) return Outcome::closed;
-  if (ChanWaiter* receiver = claim_first(receivers_)) {
-    load(receiver->element_, value, receiver);
-    settle(*receiver, true);
-    woken = receiver;
-    return Outcome::done;
-  }
-  const std::size_t count = count_.load(relaxed);
-  if (count == capacity_) return Outcome::would_wait;
-  if (element_.size != 0) element_.load(slot(count, element_.size), value);
-  count_.store(count + 1, relaxed);
-  return Outcome::done;
-}
-
-HChan::Outcome HChan::recv_locked(void* room, ChanWaiter*& woken) {
-  if (returned_ != nullptr) [[unlikely]] {
-    ::new (room) BoxLink*(returned_);
-    returned_ = returned_->next_;
-    returned_count_.store(returned_count_.load(relaxed) - 1, relaxed);
-    return Outcome::done;
-  }
-  const std::size_t count = count_.load(relaxed);
-  ChanWaiter* sender = claim_first(senders_);
-  if (count == 0) {
-    if (sender == nullptr) return closed_.load(relaxed) ? Outcome::closed : Outcome::would_wait;
-    load(room, sender->element_, sender);
-  } else if (sender == nullptr) {
-    take_first(room);
-    drop_first(count);
-    return Outcome::done;
-  } else {
-    // The oldest value goes, and the first sender's comes to the end, into the same slot (CH1).
-    if (element_.boxed) {
-      BoxLink* last = nullptr;
-      load(&last, sender->element_, sender);  // may throw: before anything has changed
-      take_first(room);
-      ::new (static_cast<void*>(slot(0, sizeof last))) BoxLink*(last);
-    } else {
-      take_first(room);
-      if (element_.size != 0) element_.load(slot(0, element_.size), sender->element_);
-    }
-    drop_first(count);
-    count_.store(count, relaxed);
-  }
-  settle(*sender, true);
-  woken = sender;
-  return Outcome::done;
-}
-
-// A load that throws leaves the claimed one waiting.
-void HChan::load(void* room, void* value, ChanWaiter* claimed) {
-  if (!element_.boxed) {
-    if (element_.size != 0) element_.load(room, value);
-    return;
-  }
-  try {
-    element_.load(room, value);
-  } catch (...) {
-    if (claimed->case_ != 0) settle_claim(claimed->g_->winner_, claim_none);
-    throw;
-  }
-}
-
-void HChan::take_first(void* room) noexcept {
-  if (element_.size != 0) element_.move(room, slot(0, element_.size));
-}
-
-// Without a sleep, if that can be. Else would_wait, and the caller sends w to sleep before it lets go of the lock.
-HChan::Outcome HChan::proceed(ChanWaiter& w, ChanWaiter*& woken) {
-  const Outcome outcome = w.side_ == ChanWaiter::Side::send ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
-  w.done_ = outcome == Outcome::done;
-  return outcome;
-}
 
 HChan::Outcome HChan::try_send(void* value) {
   if (!can_send()) return Outcome::would_wait;

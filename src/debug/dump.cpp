@@ -31,6 +31,7 @@ struct Walk {
 
 // False: the g does not wait, or its executor is just destroying it; nothing was read.
 bool walk(G* gp, Walk& seen) noexcept {
+  const ScanPeriod period;
   LockGuard guard(dump_lock);
   if (!status::begin_scan(gp->status_)) return false;
   Sched* sched = gp->sched_;
@@ -134,6 +135,7 @@ std::string goroutines(Executor* executor) {
   std::vector<detail::G*> gs = detail::gs_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
   std::vector<GInfo> infos;
   infos.reserve(gs.size());
+  const detail::ScanPeriod period;  // one for all of them
   for (detail::G* gp : gs) {
     GInfo info = detail::snapshot(gp);
     if (info.id != 0) infos.push_back(std::move(info));

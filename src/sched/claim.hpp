@@ -8,15 +8,22 @@
 //
 //   enter   in_rt = 1 (plain store); look at claim; not 0: slow
 //   exit    in_rt = 0
-//   slow    CAS claim 1 -> 0: refused, the P is still mine.  Claim was 2: the P is gone; claim = 0.
-//   taker   CAS claim 0 -> 1; barrier on all threads; in_rt set: CAS 1 -> 0, give up; CAS 1 -> 2: it is mine (failed: refused)
+//   slow    asked: CAS to 0: refused, the P is still mine.  taken: the P is gone; claim = 0.  visited: wait.
+//   taker   CAS claim 0 -> asked by me; barrier on all threads; in_rt set: CAS back to 0, give up; CAS to taken: it is mine (failed: refused)
+//   visitor the same, but CAS to visited; takes one thing out, and claim = 0: the P is its M's again, which waits so long at its next enter
 //
-//   H1  a P's contents are touched only by the M that owns it, between enter and exit, or by the taker between 1 -> 2 and the hand-off.
+// So run_next, which only its owner and visitors touch, costs its owner no read-modify-write, though a g that computes does not keep it from
+// another M that has nothing to do.
+//
+//   H1  a P's contents (but for its ring's head, which thieves move) are touched only by the M that owns it, between enter and exit, or by the
+//       taker from `taken` to the hand-off, or by a visitor while it says `visited`.
 //   H2  store in_rt, load claim / store claim, load in_rt is Dekker's handshake.  The M pays nothing for its half: the taker's membarrier
 //       runs a full barrier on every thread, so that after it the M either sees the claim at its next enter, or its in_rt == 1 is seen.
-//   H3  the CASes on claim arbitrate: M refuses or the taker takes, never both.
-//   H4  claim == 2 implies that no P names this M; only that M leaves 2.
-//   H5  exit (release) to the taker's in_rt (acquire) hands the contents over. claim itself carries nothing: its CASes are relaxed.
+//   H3  the CASes on claim arbitrate: M refuses or the taker takes, never both.  Each asks under a name of its own: had it been refused and
+//       another asked since, whose barrier is still to come, its CAS fails.
+//   H4  `taken` implies that no P names this M; only that M leaves it.
+//   H5  exit (release) to the taker's in_rt (acquire) hands the contents over; a visitor's last store (release) gives them back to the enter that
+//       reads it (acquire). Otherwise claim carries nothing: its CASes are relaxed.
 //   H6  an M in its loop, or parked, has in_rt == 1 and cannot be robbed.
 // Where the kernel refuses membarrier, enter stores in_rt by an exchange (10 to 17 ns instead of 0.5); chosen once, at start.
 #pragma once
@@ -30,7 +37,6 @@ namespace gmp::detail {
 
 class Claim : Immovable {
  public:
-  enum State : std::uint32_t { none = 0, asked = 1, taken = 2 };
   enum class Entered { with_p, robbed };
 
   /// The M comes into the runtime. robbed: its P was taken, it must forget it. Not nested: see inside().
@@ -41,7 +47,7 @@ class Claim : Immovable {
       in_rt_.store(1, relaxed);                              // [CLAIM] ordered before the next line by the taker's barrier (H2)
       std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order too
     }
-    if (claim_.load(seq_cst) == none) [[likely]] return Entered::with_p;  // [CLAIM] seq_cst for the exchange; free on x86
+    if (claim_.load(seq_cst) == none) [[likely]] return Entered::with_p;  // [CLAIM] seq_cst for the exchange, acquires H5; free on x86
     return enter_slow();
   }
   void exit() noexcept { in_rt_.store(0, release); }  // [CLAIM] hands the P's contents to a taker (H5)
@@ -50,32 +56,45 @@ class Claim : Immovable {
   bool disturbed() const noexcept { return claim_.load(relaxed) != none; }
   bool inside() const noexcept { return in_rt_.load(relaxed) != 0; }
 
-  /// Taker: first half. False: somebody else is at it.
-  bool ask() noexcept {
+  /// Taker: first half. who: a number of its own. False: somebody else is at it.
+  bool ask(std::uint32_t who) noexcept {
     std::uint32_t was = none;
-    return claim_.compare_exchange_strong(was, asked, seq_cst, relaxed);  // [CLAIM]
+    return claim_.compare_exchange_strong(was, asked + who, seq_cst, relaxed);  // [CLAIM]
   }
-  /// Taker, after the barrier: true if the M is in user code and stays there as far as its P is concerned.
+  /// After the barrier: true if the M is in user code and stays there as far as its P is concerned.
   bool outside() const noexcept { return in_rt_.load(seq_cst) == 0; }  // [CLAIM] H5; seq_cst against the exchange
-  /// Taker: second half. True: the P is the taker's.
-  bool take() noexcept {
-    std::uint32_t was = asked;
+  /// Second half. True: the P is the taker's.
+  bool take(std::uint32_t who) noexcept {
+    std::uint32_t was = asked + who;
     return claim_.compare_exchange_strong(was, taken, relaxed, relaxed);  // H3
   }
-  /// Taker: gives up. The M may have refused in the meantime.
-  void withdraw() noexcept {
-    std::uint32_t was = asked;
+  /// In its place, a visitor's: true: the P's contents are the caller's until end_visit(), and its M waits if it comes.
+  bool visit(std::uint32_t who) noexcept {
+    std::uint32_t was = asked + who;
+    return claim_.compare_exchange_strong(was, visited, relaxed, relaxed);  // H3
+  }
+  void end_visit() noexcept { claim_.store(none, release); }  // [CLAIM] H5
+  /// Gives up. The M may have refused in the meantime.
+  void withdraw(std::uint32_t who) noexcept {
+    std::uint32_t was = asked + who;
     claim_.compare_exchange_strong(was, none, relaxed, relaxed);
   }
 
   /// Process-wide, before the first M starts.
   static void use_exchange(bool yes) noexcept { use_exchange_ = yes; }
+  static bool uses_exchange() noexcept { return use_exchange_; }
 
  private:
+  enum State : std::uint32_t { none = 0, taken = 1, visited = 2, asked = 3 };  // and beyond: asked by whom
+
   GMPCORO_NOINLINE Entered enter_slow() noexcept {
-    std::uint32_t was = asked;
-    if (claim_.compare_exchange_strong(was, none, relaxed, relaxed)) return Entered::with_p;  // refused (H3)
-    if (was == none) return Entered::with_p;                                                   // the taker gave up
+    for (;;) {
+      std::uint32_t was = claim_.load(acquire);  // [CLAIM] H5
+      if (was == none) return Entered::with_p;   // who asked has given up, or a visitor has gone
+      if (was == taken) break;
+      if (was != visited && claim_.compare_exchange_strong(was, none, relaxed, relaxed)) return Entered::with_p;  // refused (H3)
+      cpu_pause();  // a visitor takes one thing out
+    }
     claim_.store(none, relaxed);  // H4: a new claim may come once this M has a P again
     return Entered::robbed;
   }

@@ -8,6 +8,9 @@
 //   W'  a waker that finds a spinner does nothing: a spinner that finds work wakes a successor (found_work), one that finds none parks by the
 //       rule above, and a waker that had reserved the spinner's place but found no idle P looks once more after giving it back: else a g
 //       that was queued under its eyes, beside a P that parked under its eyes, would wait for the next event.
+//   Ws  a g in run_next is about to be run by who put it there, most often: two that wake each other would call another M each time, for 12 us,
+//       and in vain.  So an M that was called in vain sleeps as the scout: for a moment only, and then it looks.  While there is a scout, who
+//       pushes to run_next calls nobody, and a parker does not look at run_next: the scout will, after it has stepped down (an RMW).
 //   W"  an idle P has an M that watches it, or none yet; which it is, is known by the bit that is taken and by nothing else. A waker that looked at
 //       the P's m_ after the take could find that the watcher had come back by itself, worked, and lost the P to a third: and take it for a P
 //       that nobody has.
@@ -48,6 +51,21 @@ class IdleSet : Immovable {
       if (!give_up_place()) return;
     }
   }
+
+  /// The same for a g that was put into run_next.
+  template <class Hand>
+  void wake_one_for_next(Hand hand) noexcept {
+    if (!scouted()) wake_one(hand);
+  }
+
+  /// An M that is about to sleep. True: it is the scout, and sleeps for a moment only; there is one.
+  bool begin_scouting() noexcept {
+    int none = 0;
+    return scouts_.compare_exchange_strong(none, 1, relaxed, relaxed);  // what counts is the step down
+  }
+  void end_scouting() noexcept { scouts_.fetch_sub(1, seq_cst); }  // Ws [WAKE] before its look at the queues
+  /// Of a parker's look, and a pusher's.
+  bool scouted() const noexcept { return scouts_.load(seq_cst) != 0; }  // Ws [WAKE] enqueue before this look
 
   /// An M without work asks to look for some: at most half as many as Ps are busy.
   bool start_spinning(int procs) noexcept {
@@ -129,6 +147,7 @@ class IdleSet : Immovable {
 
   alignas(cache_line) Atomic<int> count_{0};
   Atomic<int> spinners_{0};
+  Atomic<int> scouts_{0};
   alignas(cache_line) Words watched_{};
   Words unwatched_{};
 };

@@ -1,14 +1,15 @@
 // src/sched/run_queue.hpp — the gs that one P has to run: a slot for the next one and a ring that thieves may halve.
 // Go: runtime/proc.go (runqput, runqget, runqgrab, runqsteal, runqempty).  Room: sched (floor 2).
 //
-// One owner, the M that holds the P, pushes and pops; any M steals.  What was made runnable last waits in run_next_ and runs first, in what is
-// left of its maker's time slice: a pair that wakes one another stays on one warm core.  A newer one kicks it out to the ring's tail.
+// One owner, the M that holds the P, pushes and pops; any M steals from the ring.  What was made runnable last waits in run_next_ and runs first,
+// in what is left of its maker's time slice: a pair that wakes one another stays on one warm core.  A newer one kicks it out to the ring's tail.
+// run_next_ is the owner's, or a visitor's (claim.hpp): it moves by plain stores, for it is on every hand-over's way.
 // The ring is first in, first out, between head_, which owner and thieves move by CAS, and tail_, which the owner alone stores.
 // Both indices run freely and wrap with their type: tail_ - head_ is the length, no slot is wasted, and full and empty differ.
 //
 // Invariants:
 //   R1  slots [head_, tail_) hold items; nobody but the owner writes a slot, and only one outside of that range.
-//   R2  an item is taken by whoever moves head_ past it, or gets it out of run_next_; slots are copied BEFORE the CAS, for after it the owner
+//   R2  an item is taken by whoever moves head_ past it, or, of run_next_, by whom the claim lets; slots are copied BEFORE the CAS, for after it the owner
 //       may fill them again.  A copy of a slot that was filled again in the meantime is thrown away, as the CAS then fails.
 //   R3  items move from run_next_ to the ring, never back, and head_ and tail_ only grow.  On this rests empty().
 //   R4  a thief that slept between its load of head_ and its CAS until head_ came to the same number again would take what it never copied:
@@ -16,9 +17,9 @@
 //
 // [WAKE] The scheduler's rule: the pusher makes the item visible, then looks for idle Ps; a parking M puts its P on the idle list, then looks at
 // every queue.  One of them sees the other.  That needs a full barrier between the two steps on both sides, here without fences:
-//   push_next()  the exchange of run_next_ is seq_cst, and so must be the pusher's load of the idle count;
-//   push_tail()  the store of tail_ is seq_cst too.  The exchange before it does not help: the kicked-out item is on its way, in no place where
-//                a parking M could see it, and had a thief emptied run_next_ meanwhile, the M would sleep on a queue that holds work;
+//   push_next()  the store of run_next_ is seq_cst, and so must be the pusher's load of the idle count;
+//   push_tail()  the store of tail_ is seq_cst too.  The store before it does not help: the kicked-out item is on its way, in no place where a
+//                parking M could see it;
 //   empty()      loads both seq_cst, after the parker's seq_cst RMW on the idle count.
 // On x86-64 the store is an xchg, 2 ns; on AArch64 it is the same instruction as a release store.  requeue_tail() saves it for a yield.
 //
@@ -59,8 +60,17 @@ class BasicRunQueue : Immovable {
 
   /// Makes the item the next to run. Returns the one that was, null if none: the caller pushes it to the tail.
   [[nodiscard("the item that was kicked out has no other home")]] T* push_next(T* item) noexcept {
-    // [RQ-next] publishes what the item points to.  [WAKE] The full barrier between this push and the look at the idle count.
-    return run_next_.exchange(item, seq_cst);
+    // [WAKE] The full barrier between this push and the look at the idle count.
+    T* kicked = run_next_.load(relaxed);
+    run_next_.store(item, seq_cst);
+    return kicked;
+  }
+
+  /// The same without the barrier, where there is no other P.
+  [[nodiscard("the item that was kicked out has no other home")]] T* push_next_alone(T* item) noexcept {
+    T* kicked = run_next_.load(relaxed);
+    run_next_.store(item, relaxed);
+    return kicked;
   }
 
   /// Queues the item last. False if the ring is full: the caller moves half of it away by take_half().
@@ -80,13 +90,9 @@ class BasicRunQueue : Immovable {
   /// Takes the next item; null if there is none. *inherit_time: it was in run_next and runs on in its maker's time slice.
   T* pop(bool* inherit_time) noexcept {
     *inherit_time = false;
-    // Only the owner fills run_next, so the look spares an RMW; thieves empty it, so taking needs one.
-    if (run_next_.load(relaxed) != nullptr) {
-      // [RQ-empty] who sees it empty also sees in the ring what was kicked out of it before.
-      if (T* item = run_next_.exchange(nullptr, release)) {
-        *inherit_time = true;
-        return item;
-      }
+    if (T* item = take_next()) {
+      *inherit_time = true;
+      return item;
     }
     Index head = head_.load(relaxed);
     while (head != tail_owned()) {
@@ -105,13 +111,24 @@ class BasicRunQueue : Immovable {
     return head_.compare_exchange_strong(head, static_cast<Index>(head + half), release, relaxed) ? half : 0;  // [RQ-empty] as in pop()
   }
 
+  // ---- owner, or visitor ----
+
+  /// Takes the next item; null if there is none.
+  T* take_next() noexcept {
+    T* item = run_next_.load(relaxed);
+    if (item != nullptr) run_next_.store(nullptr, release);  // [RQ-empty] who sees it empty also sees in the ring what was kicked out of it before
+    return item;
+  }
+
   // ---- anybody ----
+
+  /// The next item, to be compared with what it was.
+  const T* peek_next() const noexcept { return run_next_.load(relaxed); }
 
   /// Called by the owner of mine: moves half of this ring, rounded up, to the end of mine, and returns the oldest for running at once.
   /// Rounded up, or two thieves could pass one item between them for ever, and a ring of one would never be robbed.
-  /// With take_run_next also the next item, if the ring is empty: its maker is about to run it, so let it have the time to, and ask last.
   /// Returns null if there is nothing.
-  T* steal_into(BasicRunQueue& mine, bool take_run_next) noexcept {
+  T* steal_into(BasicRunQueue& mine) noexcept {
     const Index my_tail = mine.tail_owned();
     // What mine has room for, and the one returned.  [RQ-free] as in fill_slot(): thieves may be copying from mine.
     const std::uint32_t most = Capacity - length(mine.head_.load(acquire), my_tail) + 1;
@@ -119,7 +136,7 @@ class BasicRunQueue : Immovable {
       Index head = head_.load(relaxed);
       const Index tail = tail_.load(acquire);  // [RQ-publish] pairs with push_tail(), requeue_tail() and the end of this function
       const std::uint32_t found = length(head, tail);
-      if (found == 0) return take_run_next ? steal_run_next() : nullptr;
+      if (found == 0) return nullptr;
       if (found > Capacity) continue;  // the loads are of two times: head moved on between them, or tail is the older
       std::uint32_t count = found - found / 2;
       if (count > most) count = most;
@@ -140,6 +157,12 @@ class BasicRunQueue : Immovable {
   std::uint32_t size_hint() const noexcept {
     const std::uint32_t found = length(head_.load(relaxed), tail_.load(relaxed));
     return (found > Capacity ? Capacity : found) + (run_next_.load(relaxed) != nullptr ? 1 : 0);
+  }
+
+  /// Whether the ring has nothing; a look as empty()'s.
+  bool ring_empty() const noexcept {
+    const Index head = head_.load(acquire);  // [RQ-empty] pairs with pop(), take_half()
+    return head == tail_.load(seq_cst);      // [WAKE] pairs with push_tail(), steal_into()
   }
 
   /// Whether there is nothing to run. Never true of a queue that held something all the while, whatever its owner did with it. Called after a
@@ -165,16 +188,10 @@ class BasicRunQueue : Immovable {
     return true;
   }
 
-  T* steal_run_next() noexcept {
-    // The look keeps thieves from writing to a line on which the owner works.
-    if (run_next_.load(relaxed) == nullptr) return nullptr;
-    return run_next_.exchange(nullptr, acquire);  // [RQ-next] pairs with push_next()
-  }
-
   // One line for the three: each verb of the owner needs two of them, and a thief's look costs the owner the line either way.
   alignas(cache_line) Atomic<Index> head_{0};         // owner and thieves, by CAS
   Atomic<Index> tail_{0};                             // owner stores
-  Atomic<T*> run_next_{nullptr};                      // owner fills; owner and thieves empty
+  Atomic<T*> run_next_{nullptr};                      // owner fills; owner and visitors empty
   alignas(cache_line) Atomic<T*> slots_[Capacity]{};  // owner fills, by R1
 };
 

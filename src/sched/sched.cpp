@@ -41,6 +41,10 @@ constexpr std::uint32_t timers_every = 8;        // rounds between looks at the 
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
 constexpr std::int64_t spin_before_sleep_ns = 50'000;
+constexpr std::int64_t visit_after_ns = 2'000;      // Go waits 3 us before it steals a runnext
+constexpr std::int64_t scout_first_ns = 50'000;
+constexpr int scout_doublings = 4;                // to 800 us: what waits in run_next behind a g that computes waits so long at most
+constexpr int scout_rounds_max = 12;              // without a sign of work; then it sleeps until it is called
 constexpr int spin_credit_max = 8;
 constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
 
@@ -73,6 +77,20 @@ void Sched::push_tail(P* pp, G* gp) noexcept {
 
 void Sched::push_next(P* pp, G* gp) noexcept {
   if (G* kicked = pp->runq_.push_next(gp)) push_tail(pp, kicked);
+}
+
+void Sched::push_next_and_wake(P* pp, G* gp) noexcept {
+  if (ps_made_.load(relaxed) == 1 && !Claim::uses_exchange()) {  // [P-ALONE] nobody to wake
+    G* kicked = pp->runq_.push_next_alone(gp);
+    if (kicked != nullptr && !pp->runq_.requeue_tail(kicked)) push_tail(pp, kicked);
+    return;
+  }
+  if (G* kicked = pp->runq_.push_next(gp)) {
+    push_tail(pp, kicked);
+    wake_one();
+  } else {
+    idle_.wake_one_for_next([this](int p, bool watched) { hand_over(ps_[p].get(), watched); });
+  }
 }
 
 void Sched::push_global(G* gp) noexcept {
@@ -176,6 +194,7 @@ void Sched::make_poller(P* pp) noexcept {
 
 void Sched::m_main(M* mp) noexcept {
   tls_m = mp;
+  enlist(mp);
   library_threads.fetch_add(1, relaxed);
   mp->frames_.open();
   sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_));
@@ -189,6 +208,7 @@ void Sched::m_main(M* mp) noexcept {
   if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
   mp->frames_.close();
   library_threads.fetch_sub(1, relaxed);
+  delist(mp);
   tls_m = nullptr;
 }
 
@@ -243,6 +263,8 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
 // W': a spinner that goes to work, or out of use, wakes a successor: what was queued meanwhile was left to it.
 void Sched::end_spinning(M* mp) noexcept {
   if (!std::exchange(mp->spinning_, false)) return;
+  mp->called_ = false;
+  mp->scout_rounds_ = 0;
   idle_.found_work([this](int p, bool watched) { hand_over(ps_[p].get(), watched); });
 }
 
@@ -272,7 +294,9 @@ G* Sched::steal(M* mp, P* pp) noexcept {
         if (G* gp = pp->runq_.pop(&inherit)) return gp;
       }
       if (idle_.contains(victim->id_)) continue;
-      if (G* gp = victim->runq_.steal_into(pp->runq_, last)) {
+      G* gp = victim->runq_.steal_into(pp->runq_);
+      if (gp == nullptr && last) gp = visit(mp, victim);
+      if (gp != nullptr) {
         bump(pp->steals_);
         return gp;
       }
@@ -281,11 +305,38 @@ G* Sched::steal(M* mp, P* pp) noexcept {
   return nullptr;
 }
 
+// What waits in run_next while its maker computes on. A maker inside the runtime is about to run it, and so is one that was there a moment ago.
+G* Sched::visit(M* mp, P* victim) noexcept {
+  const G* next = victim->runq_.peek_next();
+  M* owner = victim->m_.load(acquire);  // [P-OWNER]
+  if (next == nullptr || owner == nullptr || owner->claim_.inside()) return nullptr;
+  const std::uint32_t tick = victim->tick_.load(relaxed);
+  const auto computes_on = [&] {
+    return !owner->claim_.inside() && victim->runq_.peek_next() == next && victim->tick_.load(relaxed) == tick;
+  };
+  const std::int64_t begin = now_ns();
+  do {
+    cpu_pause();
+    if (!computes_on()) return nullptr;
+  } while (now_ns() - begin < visit_after_ns);
+  const auto asker = static_cast<std::uint32_t>(mp->id_) + 1;
+  if (!owner->claim_.ask(asker)) return nullptr;
+  sys::membarrier();  // H2
+  if (!owner->claim_.outside()) {
+    owner->claim_.withdraw(asker);
+    return nullptr;
+  }
+  if (!owner->claim_.visit(asker)) return nullptr;
+  G* gp = owner->p_ == victim ? victim->runq_.take_next() : nullptr;  // H1
+  owner->claim_.end_visit();
+  return gp;
+}
+
 // About 50 us of plain loads before the sleep that costs its waker 12: with one connection in a request-response exchange this is four times
 // the requests for less CPU.  Where it has not paid lately it is tried once in a while only.  At most one M in two spins (IdleSet).
 bool Sched::spin_before_sleep(M* mp, P* pp) noexcept {
   Poller& poller = *pp->poller_;
-  if (poller.in_flight() == 0 || (procs_.load(relaxed) > 1 && !mp->spinning_)) return false;
+  if (poller.in_flight() == 0 || (procs_.load(relaxed) > 1 && !mp->spinning_) || mp->scout_rounds_ > 0) return false;
   if (pp->spin_credit_ <= 0 && ++pp->spin_skipped_ % spin_retry_every != 0) return false;
   const std::int64_t begin = now_ns();
   const std::int64_t limit = std::min(begin + spin_before_sleep_ns, pp->timers_.next_when());
@@ -303,26 +354,57 @@ bool Sched::spin_before_sleep(M* mp, P* pp) noexcept {
 /// The parker's look (W): everything that a waker may have put somewhere before it looked at idle_.
 bool Sched::work_anywhere(P* pp) noexcept {
   if (global_size_.load(seq_cst) != 0) return true;  // [WAKE]
+  const bool scouted = idle_.scouted();              // Ws: then run_next is none of ours
   const int made = ps_made_.load(acquire);           // [P-MADE]
   const std::int64_t now = now_ns();
   for (int i = 0; i < made; ++i) {
     P* other = ps_[i].get();
-    if (!other->runq_.empty()) return true;
+    if (!(scouted ? other->runq_.ring_empty() : other->runq_.empty())) return true;
     if (other != pp && other->timers_.next_when() <= now && i < procs_.load(relaxed)) return true;
   }
   return false;
 }
 
+bool Sched::next_anywhere() const noexcept {
+  const int procs = procs_.load(acquire);  // [PROCS] so many Ps are there
+  for (int i = 0; i < procs; ++i) {
+    if (ps_[i]->runq_.peek_next() != nullptr) return true;
+  }
+  return false;
+}
+
+// Whether mp, which has found nothing, becomes the scout, and for how long it sleeps; 0: no.
+std::int64_t Sched::scout_ns(M* mp) noexcept {
+  if (procs_.load(relaxed) == 1) return 0;
+  const bool next = next_anywhere();
+  const bool in_vain = std::exchange(mp->called_, false);
+  if (in_vain || next)
+    mp->scout_rounds_ = std::clamp(mp->scout_rounds_, 1, scout_rounds_max - 1);
+  else if (mp->scout_rounds_ == 0 || mp->scout_rounds_ >= scout_rounds_max)
+    return mp->scout_rounds_ = 0;
+  if (!idle_.begin_scouting()) return 0;
+  return scout_first_ns << std::min(mp->scout_rounds_++ - 1, scout_doublings);
+}
+
 void Sched::park_m(M* mp) noexcept {
   P* pp = mp->p_;
+  const std::int64_t scouting = scout_ns(mp);
   const auto look = [&] { return work_anywhere(pp) || !gate_.is_running() || pp->id_ >= procs_.load(seq_cst); };  // [PROCS] after idle_.put
-  if (!idle_.park(pp->id_, mp->spinning_, look)) return;
+  if (!idle_.park(pp->id_, mp->spinning_, look)) {
+    if (scouting != 0) idle_.end_scouting();
+    return;
+  }
   bump(pp->parks_);
   const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
-  std::int64_t timeout = -1;
-  if (when != never) timeout = std::max<std::int64_t>(when - now_ns(), 0);
+  std::int64_t timeout = scouting != 0 ? scouting : -1;
+  if (when != never) {
+    const std::int64_t until = std::max<std::int64_t>(when - now_ns(), 0);
+    timeout = timeout < 0 ? until : std::min(timeout, until);
+  }
   IoOp* completed = pp->poller_->poll(timeout, &mp->bell_);
   idle_.unpark(pp->id_, mp->spinning_);  // PA2
+  mp->called_ = mp->spinning_;
+  if (scouting != 0) idle_.end_scouting();
   pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // a new slice, whoever runs in it (DL1)
   if (Sysmon* sysmon = sysmon_.load(acquire)) sysmon->note_activity();  // [SYSMON]
   inject(pp, completed);
@@ -372,7 +454,7 @@ int Sched::inject(P* pp, IoOp* completed) noexcept {
     G* gp = completed->g_;
     completed = completed->next_;  // before ready: the op is in the g's frame
     pp->io_waiting_.fetch_sub(1, relaxed);
-    if (status::make_runnable(gp->status_)) push_tail(pp, gp);
+    if (tls_m->ready_window_.make_runnable(gp->status_)) push_tail(pp, gp);
     ++n;
   }
   if (n > 0) bump(pp->polls_);
@@ -558,8 +640,7 @@ void Sched::start(G* gp) noexcept {
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
     if (mp->p_ != nullptr) {
-      push_next(mp->p_, gp);
-      wake_one();
+      push_next_and_wake(mp->p_, gp);
       return;
     }
   }
@@ -569,11 +650,12 @@ void Sched::start(G* gp) noexcept {
 
 void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
-  if (!status::make_runnable(gp->status_)) return;
-  if (mp->p_ != nullptr)
-    push_next(mp->p_, gp);
-  else
-    push_global(gp);
+  if (!mp->ready_window_.make_runnable(gp->status_)) return;
+  if (mp->p_ != nullptr) {
+    push_next_and_wake(mp->p_, gp);
+    return;
+  }
+  push_global(gp);
   wake_one();
 }
 
@@ -773,7 +855,10 @@ int Sched::set_procs(int n) {
     before = procs_.load(relaxed);
     if (n < 1) return before;
     n = std::min(n, procs_max);
-    for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
+    if (ps_made_.load(relaxed) < n) {
+      for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);
+      sys::membarrier();  // [P-ALONE] who pushes after it looks for idle Ps
+    }
     procs_.store(n, seq_cst);  // [PROCS] before the looks at idle_ below; Ms look at it each round
     for (int i = before; i < n; ++i) {
       P* pp = ps_[i].get();

@@ -29,6 +29,7 @@
 #include "sched/gate.hpp"
 #include "sched/idle.hpp"
 #include "sched/run_queue.hpp"
+#include "sched/scan.hpp"
 
 namespace gmp::detail {
 
@@ -105,11 +106,15 @@ struct M : Immovable {
   G* yielded_ = nullptr;                  // set during resume(): suspended but runnable
   bool yield_local_ = false;              // to the tail of the local ring, else to the global queue
   bool spinning_ = false;                 // counted in IdleSet::spinners_; this M only
+  bool called_ = false;                   // a waker handed its P to it, and it has found nothing yet
+  int scout_rounds_ = 0;                  // as the scout, since it last found something
   bool plain_thread_ = false;             // in blocking(f): f counts as a plain thread
   std::exception_ptr thrown_;             // what left the root frame of ended_
   Atomic<std::uint32_t> sysc_{0};         // odd: in blocking(f); this M writes, sysmon reads
   Atomic<std::uint32_t> attend_{0};       // Attention bits; counted in `attention` while not 0
   Atomic<G*> shown_{nullptr};             // = cur_, for dumps and stop's report
+  ReadyWindow ready_window_;
+  M *all_next_ = nullptr, *all_prev_ = nullptr;  // scan.cpp
   Bell bell_;
   P* handed_p_ = nullptr;                 // under Sched::lock_, while it sleeps without a P
   bool handed_spinning_ = false;          // under Sched::lock_: with a spinner's place
@@ -213,9 +218,13 @@ class Sched : Immovable {
   void park_without_p(M* mp) noexcept;
   bool spin_before_sleep(M* mp, P* pp) noexcept;
   bool work_anywhere(P* pp) noexcept;
+  bool next_anywhere() const noexcept;
+  std::int64_t scout_ns(M* mp) noexcept;
   G* steal(M* mp, P* pp) noexcept;
+  G* visit(M* mp, P* victim) noexcept;
   int inject(P* pp, IoOp* completed) noexcept;
   void push_next(P* pp, G* gp) noexcept;
+  void push_next_and_wake(P* pp, G* gp) noexcept;
   void push_tail(P* pp, G* gp) noexcept;
   void push_global(G* gp) noexcept;
   void push_global(GList& batch) noexcept;
@@ -281,6 +290,10 @@ struct Inside : Immovable {
 
 /// The root frame of gp has ended with that exception (or none); its M's loop does the rest.
 void g_ended(G* gp, std::exception_ptr&& thrown) noexcept;
+
+// ---- scan.cpp: the Ms of the process, for who waits for their windows
+void enlist(M* mp) noexcept;
+void delist(M* mp) noexcept;
 
 // ---- gtable.cpp: all Gs of the process
 G* g_from_slab();                       // throws std::bad_alloc

@@ -41,7 +41,9 @@ void forked() noexcept { was_forked = true; }
 void first_start() {
   static const bool done = [] {
     sys::at_fork_child(&forked);
-    Claim::use_exchange(!sys::membarrier_register());
+    const bool barrier = sys::membarrier_register();
+    Claim::use_exchange(!barrier);
+    if (!barrier) scans.store(1, relaxed);  // for ever; before any M runs
     return true;
   }();
   static_cast<void>(done);
@@ -190,7 +192,7 @@ void Sched::teardown() {
   const auto is_waiting = [](G* gp) {
     return (gp->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting);  // [G-STATUS]
   };
-  for (G* gp : gs) {  // ST3; a dump that holds the bit already is through soon
+  for (G* gp : gs) {  // ST3; no ScanPeriod: our own Ms are gone. A dump that holds the bit already is through soon
     const auto needs_bit = [&] { return (gp->status_.load(acquire) & scan_bit) != 0 || is_waiting(gp); };  // [G-STATUS]
     while (!status::begin_scan(gp->status_) && needs_bit()) sys::yield_thread();
   }

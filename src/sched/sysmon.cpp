@@ -28,6 +28,7 @@ namespace {
 
 constinit Atomic<std::int64_t> coarse_now{0};
 
+constexpr std::uint32_t asker = 0;  // of claims; Ms are the others
 constexpr std::int64_t us = 1'000;
 constexpr std::int64_t ms = 1'000'000;
 constexpr std::int64_t slice_ns = 10 * ms;
@@ -162,16 +163,16 @@ bool Sysmon::round(std::int64_t now) noexcept {
   }
   if (candidates.empty()) return lively;
 
-  std::erase_if(candidates, [](const Candidate& c) { return c.mp->claim_.inside() || !c.mp->claim_.ask(); });
+  std::erase_if(candidates, [](const Candidate& c) { return c.mp->claim_.inside() || !c.mp->claim_.ask(asker); });
   if (candidates.empty()) return lively;
   sys::membarrier();  // H2: each M now sees the claim at its next enter, or its in_rt == 1 is seen here
   for (const Candidate& c : candidates) {
     const bool same = c.mp->claim_.outside() && c.pp->m_.load(acquire) == c.mp && c.pp->tick_.load(relaxed) == c.tick &&
                       c.mp->sysc_.load(acquire) == c.sysc;  // [P-OWNER] [SYSC]
     sched_.off_p_.fetch_add(1, relaxed);  // [OFF-P] before the M can come back and take it off
-    if (!same || !c.mp->claim_.take()) {
+    if (!same || !c.mp->claim_.take(asker)) {
       sched_.off_p_.fetch_sub(1, relaxed);
-      if (!same) c.mp->claim_.withdraw();
+      if (!same) c.mp->claim_.withdraw(asker);
       continue;
     }
     // The P is ours.  It goes to an M at once: its ring may have operations in flight, whose completions nobody else would see (PA4).

@@ -20,6 +20,7 @@
 #include <stdexcept>
 
 #include "chan/claim.hpp"
+#include "chan/verbs.hpp"
 
 namespace gmp::detail {
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "model/model.hpp"
 #include "sched/claim.hpp"
@@ -23,14 +24,14 @@ struct Processor {
 };
 
 template <bool Barrier>
-bool try_take(detail::Claim& claim, Processor& processor) {
-  if (!claim.ask()) return false;
+bool try_take(detail::Claim& claim, Processor& processor, std::uint32_t who = 0) {
+  if (!claim.ask(who)) return false;
   if constexpr (Barrier) heavy_barrier();
   if (!claim.outside()) {
-    claim.withdraw();
+    claim.withdraw(who);
     return false;
   }
-  if (!claim.take()) return false;
+  if (!claim.take(who)) return false;
   processor.owner = 2;
   processor.touch(2);
   return true;
@@ -85,7 +86,87 @@ void robbed_twice(model::Run& run) {
   run.join();
 }
 
+template <bool Barrier>
+bool try_visit(detail::Claim& claim, Processor& processor, std::uint32_t who = 1) {
+  if (!claim.ask(who)) return false;
+  if constexpr (Barrier) heavy_barrier();
+  if (!claim.outside()) {
+    claim.withdraw(who);
+    return false;
+  }
+  if (!claim.visit(who)) return false;
+  const int owner = std::exchange(processor.owner, 3);
+  processor.touch(3);
+  processor.owner = owner;
+  claim.end_visit();
+  return true;
+}
+
+/// A visitor comes and goes; the M, if it comes meanwhile, waits, keeps its P, and sees what the visitor did.
+template <bool Barrier, bool Exchange = false>
+void enter_against_visit(model::Run& run) {
+  detail::Claim::use_exchange(Exchange);
+  detail::Claim claim;
+  Processor processor;
+  claim.exit();
+  int touches = 0;
+  run.thread([&] {
+    for (int i = 0; i < 3; ++i) {
+      check(claim.enter() == detail::Claim::Entered::with_p, "a visitor took the P");
+      processor.touch(1);
+      ++touches;
+      claim.exit();
+    }
+  });
+  run.thread([&] {
+    for (int i = 0; i < 2; ++i) touches += try_visit<Barrier>(claim, processor);
+  });
+  run.join();
+  check(claim.enter() == detail::Claim::Entered::with_p && processor.contents.get() == touches, "a touch was lost");
+}
+
+/// Two visitors: one that was refused must not go in on the other's request.
+void two_visitors(model::Run& run) {
+  detail::Claim::use_exchange(false);
+  detail::Claim claim;
+  Processor processor;
+  claim.exit();
+  run.thread([&] {
+    for (int i = 0; i < 3; ++i) {
+      check(claim.enter() == detail::Claim::Entered::with_p, "a visitor took the P");
+      processor.touch(1);
+      claim.exit();
+    }
+  });
+  for (std::uint32_t who : {1u, 2u}) run.thread([&, who] { try_visit<true>(claim, processor, who); });
+  run.join();
+}
+
+/// A visitor and sysmon, at one M: at most one of them at a time.
+void visit_against_take(model::Run& run) {
+  detail::Claim::use_exchange(false);
+  detail::Claim claim;
+  Processor processor;
+  claim.exit();
+  bool robbed = false, taken = false;
+  run.thread([&] {
+    if (claim.enter() == detail::Claim::Entered::robbed)
+      robbed = true;
+    else
+      processor.touch(1);
+    claim.exit();
+  });
+  run.thread([&] { taken = try_take<true>(claim, processor); });
+  run.thread([&] { try_visit<true>(claim, processor); });
+  run.join();
+  check(!robbed || taken, "the M lost a P that nobody took");
+}
+
 const std::vector<Model> models{
+    {"enter against visit", {.schedules = 30'000}, enter_against_visit<true>},
+    {"visit where membarrier is refused", {.schedules = 30'000}, enter_against_visit<false, true>},
+    {"two visitors", {.schedules = 60'000}, two_visitors},
+    {"visit against take", {.schedules = 30'000}, visit_against_take},
     {"enter against take", {.schedules = 30'000}, enter_against_take<true>},
     {"where membarrier is refused", {.schedules = 30'000}, enter_against_take<false, true>},
     {"robbed twice", {.schedules = 20'000}, robbed_twice},
@@ -100,6 +181,11 @@ TEST(ClaimModel, APBelongsToOne) {
 
 TEST(ClaimModel, WithoutTheBarrierItDoesNot) {
   const Result result = explore({.schedules = 30'000}, enter_against_take<false>);
+  EXPECT_FALSE(result.failure.empty());
+}
+
+TEST(ClaimModel, WithoutTheBarrierAVisitorMeetsTheOwner) {
+  const Result result = explore({.schedules = 30'000}, enter_against_visit<false>);
   EXPECT_FALSE(result.failure.empty());
 }
 

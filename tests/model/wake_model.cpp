@@ -10,6 +10,7 @@
 
 #include "gmp/detail/sys/lock.hpp"
 #include "model/model.hpp"
+#include "sched/claim.hpp"
 #include "sched/idle.hpp"
 #include "sched/run_queue.hpp"
 
@@ -27,6 +28,7 @@ struct World {
 
   detail::IdleSet idle;
   Queue queues[procs];
+  detail::Claim claims[procs];
   detail::Lock lock;
   Item* global = nullptr;                // lock
   detail::Atomic<int> global_size{0};
@@ -35,10 +37,39 @@ struct World {
   auto hand() {
     return [this](int p, bool watched) { check(watched, "every P here has its M"), rung[p] = true; };
   }
+  World() {
+    detail::Claim::use_exchange(false);
+    for (auto& claim : claims) claim.exit();
+  }
+  /// By P p's M, which computes for ever before and after.
   void push_local(int p, Item& item) {
     item.made.set(1);
-    if (Item* kicked = queues[p].push_next(&item)) check(queues[p].push_tail(kicked), "room");
+    check(claims[p].enter() == detail::Claim::Entered::with_p, "nobody takes Ps here");
+    if (Item* kicked = queues[p].push_next(&item)) {
+      check(queues[p].push_tail(kicked), "room");
+      idle.wake_one(hand());
+    } else {
+      idle.wake_one_for_next(hand());
+    }
+    claims[p].exit();
+  }
+  void push_ring(int p, Item& item) {
+    item.made.set(1);
+    check(queues[p].push_tail(&item), "room");
     idle.wake_one(hand());
+  }
+  Item* visit(int mine, int p) {
+    const auto who = static_cast<std::uint32_t>(mine) + 1;
+    if (queues[p].peek_next() == nullptr || claims[p].inside() || !claims[p].ask(who)) return nullptr;
+    heavy_barrier();
+    if (!claims[p].outside()) {
+      claims[p].withdraw(who);
+      return nullptr;
+    }
+    if (!claims[p].visit(who)) return nullptr;
+    Item* item = queues[p].take_next();
+    claims[p].end_visit();
+    return item;
   }
   void push_global(Item& item) {
     item.made.set(1);
@@ -60,19 +91,21 @@ struct World {
     }
     for (int victim = 0; victim < procs; ++victim) {
       if (victim == p) continue;
-      if (Item* item = queues[victim].steal_into(queues[p], true)) return item;
+      if (Item* item = queues[victim].steal_into(queues[p])) return item;
+      if (Item* item = visit(p, victim)) return item;
     }
     return nullptr;
   }
   bool work_anywhere() {
     if (global_size.load(detail::seq_cst) != 0) return true;
+    const bool scouted = idle.scouted();
     for (auto& queue : queues) {
-      if (!queue.empty()) return true;
+      if (!(scouted ? queue.ring_empty() : queue.empty())) return true;
     }
     return false;
   }
-  /// The M of P p: until it has found `wanted` items.
-  void serve(int p, bool spinning = false) {
+  /// The M of P p: until it has found an item. naps: how often it sleeps as the scout first.
+  void serve(int p, bool spinning = false, int naps = 0) {
     for (;;) {
       if (!spinning) spinning = idle.start_spinning(procs);
       Item* item = spinning || global_size.load(detail::relaxed) != 0 ? find(p) : nullptr;
@@ -82,10 +115,16 @@ struct World {
         check(++item->taken == 1, "an item came twice");
         return;
       }
-      if (!idle.park(p, spinning, [&] { return work_anywhere(); })) continue;
-      block_until([&] { return rung[p]; }, "an M sleeps");
-      rung[p] = false;
-      idle.unpark(p, spinning);
+      const bool scouts = naps > 0 && idle.begin_scouting();
+      if (idle.park(p, spinning, [&] { return work_anywhere(); })) {
+        if (!scouts) block_until([&] { return rung[p]; }, "an M sleeps");
+        idle.unpark(p, spinning);
+        rung[p] = false;
+      }
+      if (scouts) {
+        --naps;
+        idle.end_scouting();
+      }
     }
   }
 };
@@ -95,6 +134,15 @@ void local_push_against_park(model::Run& run) {
   World world;
   Item item;
   run.thread([&] { world.push_local(0, item); });
+  run.thread([&] { world.serve(1); });
+  run.join();
+  check(item.taken == 1, "nobody ran it");
+}
+
+void ring_push_against_park(model::Run& run) {
+  World world;
+  Item item;
+  run.thread([&] { world.push_ring(0, item); });
   run.thread([&] { world.serve(1); });
   run.join();
   check(item.taken == 1, "nobody ran it");
@@ -190,6 +238,31 @@ void timer_against_park(model::Run& run) {
   check(late, "it came through");
 }
 
+/// A scout does for pushes to run_next what a spinner does for all: who pushes calls nobody, so it must look when it steps down (Ws).
+template <int Naps>
+void push_against_scout(model::Run& run) {
+  World world;
+  Item item;
+  run.thread([&] { world.push_local(0, item); });
+  run.thread([&] { world.serve(1, false, Naps); });
+  run.join();
+  check(item.taken == 1, "nobody ran it");
+}
+
+/// Another M sleeps soundly while there is a scout; who is kicked out of run_next is for it.
+void two_pushes_against_scout(model::Run& run) {
+  World world;
+  Item first, second;
+  run.thread([&] {
+    world.push_local(0, first);
+    world.push_local(0, second);
+  });
+  run.thread([&] { world.serve(1, false, 1); });
+  run.thread([&] { world.serve(2); });
+  run.join();
+  check(first.taken == 1 && second.taken == 1, "one was forgotten");
+}
+
 /// Who finds all Ps idle sees what their Ms did before: the main g's end, for the deadlock report.
 void idle_tells(model::Run& run) {
   World world;
@@ -206,11 +279,15 @@ void idle_tells(model::Run& run) {
 
 const std::vector<Model> models{
     {"local push against park", {.schedules = 20'000}, local_push_against_park},
+    {"ring push against park", {.schedules = 10'000}, ring_push_against_park},
     {"global push against two parks", {.schedules = 20'000}, global_push_against_two_parks},
     {"two pushes against two parks", {.schedules = 30'000}, two_pushes_against_two_parks},
     {"reserved place", {.schedules = 60'000}, reserved_place},
     {"watched or not", {.schedules = 10'000}, watched_or_not},
     {"timer against park", {.schedules = 10'000}, timer_against_park},
+    {"push against scout, once", {.schedules = 8'000}, push_against_scout<1>},
+    {"push against scout, twice", {.schedules = 8'000}, push_against_scout<2>},
+    {"two pushes against scout", {.schedules = 8'000}, two_pushes_against_scout},
     {"idle tells", {.schedules = 2'000}, idle_tells},
 };
 
@@ -226,7 +303,9 @@ TEST(WakeModel, EveryOrderInIdleIsNeeded) {
   std::printf("%s", describe(all).c_str());
   // W' after a reserved place: the interleaving takes a push and a park between two steps of the waker, and these models do not reach it.
   const char* why = "kept by the argument of W' in the file; no model here reaches the interleaving";
-  EXPECT_EQ(unexcused(all, {{"// [WAKE] then look again", "", why}, {"return count_.load(seq_cst) > 0;", "", why}}), "");
+  EXPECT_EQ(unexcused(all, {{"// [WAKE] then look again", "", why}, {"return count_.load(seq_cst) > 0;", "", why},
+                           {"void end_scouting()", "", "who steps down looks under put()'s orders in the end; the rule stands here without them"}}),
+            "");
 }
 
 /// The rule itself: a parker that looks before it says that it sleeps loses a wake-up, and the models see it.

@@ -52,6 +52,7 @@ inline std::uint64_t file_of(int fd) {
 inline int parked_in_io(Executor* ex) {
   detail::Sched* sched = detail::sched_of(*ex);
   int n = 0;
+  const detail::ScanPeriod period;
   for (detail::G* gp : detail::gs_of(sched)) {
     if (!detail::status::begin_scan(gp->status_)) continue;
     n += gp->sched_ == sched && gp->reason_ == detail::WaitReason::io_wait;

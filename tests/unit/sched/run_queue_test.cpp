@@ -46,7 +46,7 @@ TEST_P(RunQueueTest, ANewQueueIsEmpty) {
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(0u, queue.size_hint());
   EXPECT_EQ(nullptr, pop(queue));
-  EXPECT_EQ(nullptr, queue.steal_into(mine, true));
+  EXPECT_EQ(nullptr, queue.steal_into(mine));
 }
 
 TEST_P(RunQueueTest, TheRingIsFirstInFirstOutForEachLength) {
@@ -105,7 +105,7 @@ TEST_P(RunQueueTest, AThiefTakesHalfRoundedUpAndRunsTheOldest) {
   for (std::uint32_t n = 1; n <= Queue::capacity; ++n) {
     for (std::uint32_t i = 0; i < n; ++i) ASSERT_TRUE(queue.push_tail(&items[i]));
     const std::uint32_t stolen = (n + 1) / 2;
-    ASSERT_EQ(&items[0], queue.steal_into(mine, false));
+    ASSERT_EQ(&items[0], queue.steal_into(mine));
     EXPECT_EQ(stolen - 1, mine.size_hint());
     EXPECT_EQ(n - stolen, queue.size_hint());
     for (std::uint32_t i = 1; i < stolen; ++i) ASSERT_EQ(&items[i], pop(mine));
@@ -114,13 +114,16 @@ TEST_P(RunQueueTest, AThiefTakesHalfRoundedUpAndRunsTheOldest) {
   }
 }
 
-TEST_P(RunQueueTest, AThiefTakesTheNextItemOnlyFromAnEmptyRingAndIfAllowed) {
+TEST_P(RunQueueTest, AThiefLeavesTheNextItem) {
   EXPECT_EQ(nullptr, queue.push_next(&items[0]));
   ASSERT_TRUE(queue.push_tail(&items[1]));
-  EXPECT_EQ(&items[1], queue.steal_into(mine, true));
-  EXPECT_EQ(nullptr, queue.steal_into(mine, false));
-  EXPECT_EQ(&items[0], queue.steal_into(mine, true));
-  EXPECT_EQ(nullptr, queue.steal_into(mine, true));
+  EXPECT_EQ(&items[1], queue.steal_into(mine));
+  EXPECT_EQ(nullptr, queue.steal_into(mine));
+  EXPECT_EQ(&items[0], queue.peek_next());
+  EXPECT_TRUE(queue.ring_empty());
+  EXPECT_FALSE(queue.empty());
+  EXPECT_EQ(&items[0], queue.take_next());
+  EXPECT_EQ(nullptr, queue.take_next());
   EXPECT_TRUE(queue.empty());
   EXPECT_TRUE(mine.empty());
 }
@@ -129,7 +132,7 @@ TEST_P(RunQueueTest, AThiefTakesNoMoreThanItHasRoomFor) {
   for (std::uint32_t room = 0; room < 4; ++room) {
     for (std::uint32_t i = 0; i < Queue::capacity; ++i) ASSERT_TRUE(queue.push_tail(&items[i]));
     for (std::uint32_t i = 0; i < Queue::capacity - room; ++i) ASSERT_TRUE(mine.push_tail(&items[300 + i]));
-    EXPECT_EQ(&items[0], queue.steal_into(mine, false));
+    EXPECT_EQ(&items[0], queue.steal_into(mine));
     EXPECT_EQ(Queue::capacity, mine.size_hint());
     EXPECT_EQ(Queue::capacity - 1 - room, queue.size_hint());
     for (std::uint32_t i = 0; i < Queue::capacity - room; ++i) EXPECT_EQ(&items[300 + i], pop(mine));
@@ -212,12 +215,11 @@ TEST(RunQueueThreads, EachItemComesOnceWithThreeThieves) {
 
   std::vector<std::thread> thieves;
   for (int i = 0; i < 3; ++i) {
-    thieves.emplace_back([&, i] {
-      std::minstd_rand random(static_cast<unsigned>(seed + 1 + static_cast<unsigned>(i)));
+    thieves.emplace_back([&] {
       Queue mine(0xffffffe0u);
       for (;;) {
         const bool last_round = pushed_all.load();
-        Item* item = queue.steal_into(mine, random() % 4 == 0 || last_round);
+        Item* item = queue.steal_into(mine);
         if (item == nullptr) {
           if (last_round && queue.empty()) return;
           std::this_thread::yield();
