@@ -60,9 +60,8 @@ class BasicRunQueue : Immovable {
 
   /// Makes the item the next to run. Returns the one that was, null if none: the caller pushes it to the tail.
   [[nodiscard("the item that was kicked out has no other home")]] T* push_next(T* item) noexcept {
-    // [WAKE] The full barrier between this push and the look at the idle count.
     T* kicked = run_next_.load(relaxed);
-    run_next_.store(item, seq_cst);
+    run_next_.store(item, seq_cst);  // [WAKE] the full barrier between this push and the look at the idle count
     return kicked;
   }
 
