@@ -27,10 +27,13 @@ constinit Lock table_lock;
 constinit Atomic<Slab*> slabs{nullptr};
 constinit Atomic<std::uint64_t> next_id{1};
 constinit Lock extra_lock;  // G::extra_ and GExtra::name_ change under it: a dump reads them of a g that runs
-GList& dead_gs() {
-  static constinit GList list;  // under table_lock
-  return list;
-}
+// Lists of dead gs, as they were given: to take one out means to touch its first g alone, which is about to be used.
+struct DeadGs {
+  static constexpr std::size_t most = 1 << 15;  // of which a million gs that end at once make use
+  GList lists_[most];
+  std::size_t count_ = 0;
+};
+constinit DeadGs dead_gs;  // under table_lock
 
 }  // namespace
 
@@ -47,18 +50,19 @@ G* g_from_slab() {
 }
 
 void gs_to_global(GList& dead) noexcept {
+  if (dead.empty()) return;
   LockGuard guard(table_lock);
-  dead_gs().append(dead);
+  if (dead_gs.count_ < DeadGs::most)
+    dead_gs.lists_[dead_gs.count_++] = std::exchange(dead, GList());
+  else
+    dead_gs.lists_[DeadGs::most - 1].append(dead);
 }
 
-bool gs_from_global(GList& into, int count) noexcept {
+bool gs_from_global(GList& into) noexcept {
   LockGuard guard(table_lock);
-  while (count-- > 0) {
-    G* gp = dead_gs().pop_front();
-    if (gp == nullptr) break;
-    into.push_back(gp);
-  }
-  return !into.empty();
+  if (dead_gs.count_ == 0) return false;
+  into.append(dead_gs.lists_[--dead_gs.count_]);
+  return true;
 }
 
 std::uint64_t take_ids(std::uint64_t count) noexcept { return next_id.fetch_add(count, relaxed); }

@@ -48,6 +48,7 @@ class BasicRunQueue : Immovable {
 
  public:
   static constexpr std::uint32_t capacity = Capacity;
+  static constexpr Index prefetch_ahead = Capacity > 8 ? 4 : 0;
 
   /// The most that take_half() and a steal move.
   static constexpr std::uint32_t half = Capacity / 2;
@@ -96,6 +97,7 @@ class BasicRunQueue : Immovable {
     Index head = head_.load(relaxed);
     while (head != tail_owned()) {
       T* item = slot(head).load(relaxed);
+      if constexpr (prefetch_ahead != 0) __builtin_prefetch(slot(static_cast<Index>(head + prefetch_ahead)).load(relaxed), 1);  // or none: a hint
       // [RQ-empty] who sees this taken also sees what was pushed before.  A thief's release for [RQ-free] lives on in this RMW.
       if (head_.compare_exchange_weak(head, static_cast<Index>(head + 1), release, relaxed)) return item;
     }

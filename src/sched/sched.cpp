@@ -64,13 +64,11 @@ Inside::Inside(M* mp) noexcept : mp_(mp), was_inside_(mp->claim_.inside()) {
 void Sched::push_tail(P* pp, G* gp) noexcept {
   while (!pp->runq_.push_tail(gp)) {
     // Full: half of it goes to the global queue, so that the next pushes are cheap again.
-    G* batch[256];
+    G* batch[RunQueue::half + 1];
     const std::uint32_t taken = pp->runq_.take_half(batch);
     if (taken == 0) continue;  // thieves made room
-    GList list;
-    for (std::uint32_t i = 0; i < taken; ++i) list.push_back(batch[i]);
-    list.push_back(gp);
-    push_global(list);
+    batch[taken] = gp;
+    push_global(batch, taken + 1);
     return;
   }
 }
@@ -93,32 +91,30 @@ void Sched::push_next_and_wake(P* pp, G* gp) noexcept {
   }
 }
 
-void Sched::push_global(G* gp) noexcept {
-  LockGuard guard(lock_);
-  global_.push_back(gp);
-  global_size_.store(global_.size(), seq_cst);  // [WAKE] enqueue before the look at idle_
-}
+void Sched::push_global(G* gp) noexcept { push_global(&gp, 1); }
 
-void Sched::push_global(GList& batch) noexcept {
+void Sched::push_global(G* const* gs, std::uint32_t count) noexcept {
   LockGuard guard(lock_);
-  global_.append(batch);
-  global_size_.store(global_.size(), seq_cst);  // [WAKE]
+  for (std::uint32_t i = 0; i < count; ++i) global_.push(gs[i]);
+  global_size_.store(global_.size(), seq_cst);  // [WAKE] enqueue before the look at idle_
 }
 
 // One g to run, and this P's share of the rest into its ring. max 0: the fair share.
 G* Sched::pop_global(P* pp, int max) noexcept {
-  GList share;
+  G* share[RunQueue::half];
+  int n = 0;
   {
     LockGuard guard(lock_);
-    int n = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
-    if (max > 0) n = std::min(n, max);
-    n = std::min(n, 128);
-    for (; n > 0; --n) share.push_back(global_.pop_front());
+    int most = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
+    if (max > 0) most = std::min(most, max);
+    most = std::min(most, static_cast<int>(RunQueue::half));
+    for (; n < most; ++n) share[n] = global_.pop();
     global_size_.store(global_.size(), relaxed);  // fewer than before: nobody has to be woken for that
   }
-  G* gp = share.pop_front();
-  while (G* rest = share.pop_front()) push_tail(pp, rest);
-  return gp;
+  for (int i = 1; i < n; ++i) {
+    if (i < n - 1 ? !pp->runq_.requeue_tail(share[i]) : !pp->runq_.push_tail(share[i])) push_tail(pp, share[i]);  // the last one for [WAKE]
+  }
+  return n > 0 ? share[0] : nullptr;
 }
 
 // ---- wake-ups
@@ -237,7 +233,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       if (round % timers_every == 0 || when <= coarse_now_ns()) pp->timers_.run_due(now_ns());
     }
     // By turns, not rounds: two that wake each other in one slice are one turn, as what comes from the global queue takes a whole one.
-    if (global_size_.load(relaxed) != 0 && pp->tick_.load(relaxed) % global_every == 0) gp = pop_global(pp, 1);
+    if (pp->tick_.load(relaxed) % global_every == 0 && global_size_.load(relaxed) != 0) gp = pop_global(pp, 1);
     if (round % poll_every == 0) {
       if (poller.in_flight() != 0) inject(pp, poller.poll(0, nullptr));
     } else if (poller.queued() >= submit_at || (poller.in_flight() != 0 && poller.peek())) {
@@ -595,8 +591,9 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   G* gp = nullptr;
   std::uint64_t id = 0;
   if (mp != nullptr) {
-    if (mp->free_gs_.empty() && !gs_from_global(mp->free_gs_, dead_gs_max / 2)) mp->free_gs_.push_front(g_from_slab());
+    if (mp->free_gs_.empty() && !gs_from_global(mp->free_gs_)) mp->free_gs_.push_front(g_from_slab());
     gp = mp->free_gs_.pop_front();
+    __builtin_prefetch(mp->free_gs_.front(), 1);  // for the next one: after a million gs at once they are far away
     // A batch that began before the parent's id is dropped: a child's id is above its parent's, so that descending ids are an order in which
     // a stop may destroy frames (a child refers to what its parent lent it).
     if (mp->next_id_ == mp->end_id_ || (mp->cur_ != nullptr && mp->next_id_ <= mp->cur_->id_)) {
@@ -605,8 +602,9 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
     }
     id = mp->next_id_++;
   } else {
-    GList one;
-    gp = gs_from_global(one, 1) ? one.pop_front() : g_from_slab();
+    GList some;
+    gp = gs_from_global(some) ? some.pop_front() : g_from_slab();
+    if (!some.empty()) gs_to_global(some);
     id = take_ids(1);
   }
   gp->leaf_ = gp->root_ = root;
@@ -802,11 +800,9 @@ void timer_add(G* gp, Timer* timer, std::int64_t when_ns) { gp->sched_->add_time
 // gomaxprocs() made this P surplus: its gs and timers go to others; its ring stays until nothing is in flight there, since completion work
 // belongs to the threads that submitted.
 void Sched::retire(M* mp, P* pp) noexcept {
-  GList gs;
   bool inherit = false;
-  while (G* gp = pp->runq_.pop(&inherit)) gs.push_back(gp);
-  if (!gs.empty()) {
-    push_global(gs);
+  while (G* gp = pp->runq_.pop(&inherit)) {
+    push_global(gp);
     wake_one();
   }
   end_spinning(mp);

@@ -27,6 +27,7 @@
 #include "sched/claim.hpp"
 #include "sched/frames.hpp"
 #include "sched/gate.hpp"
+#include "sched/global_queue.hpp"
 #include "sched/idle.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/scan.hpp"
@@ -37,6 +38,8 @@ namespace gmp::detail {
 class GList {
  public:
   bool empty() const noexcept { return head_ == nullptr; }
+  G* front() const noexcept { return head_; }
+  G* back() const noexcept { return tail_; }
   int size() const noexcept { return size_; }
   void push_back(G* gp) noexcept {
     gp->schedlink_ = nullptr;
@@ -227,7 +230,7 @@ class Sched : Immovable {
   void push_next_and_wake(P* pp, G* gp) noexcept;
   void push_tail(P* pp, G* gp) noexcept;
   void push_global(G* gp) noexcept;
-  void push_global(GList& batch) noexcept;
+  void push_global(G* const* gs, std::uint32_t count) noexcept;
   G* pop_global(P* pp, int max) noexcept;
   void wake_one() noexcept;
   void hand_over(P* pp, bool watched) noexcept;
@@ -261,7 +264,7 @@ class Sched : Immovable {
   alignas(cache_line) IdleSet idle_;
 
   alignas(cache_line) Lock lock_;        // global queue, Ms, spares
-  GList global_;                          // under lock_
+  GlobalQueue global_;                    // under lock_
   Atomic<int> global_size_{0};            // under lock_ for writing
   std::vector<std::unique_ptr<M>> ms_;    // under lock_
   M* spares_ = nullptr;                   // under lock_: Ms that sleep without a P
@@ -298,7 +301,7 @@ void delist(M* mp) noexcept;
 // ---- gtable.cpp: all Gs of the process
 G* g_from_slab();                       // throws std::bad_alloc
 void gs_to_global(GList& dead) noexcept;
-bool gs_from_global(GList& into, int count) noexcept;
+bool gs_from_global(GList& into) noexcept;  // as many as somebody gave at once
 std::uint64_t take_ids(std::uint64_t count) noexcept;
 /// Every G that ever was, in slabs: fn(G*). Gs may change under the caller's eyes.
 void for_each_g(void (*fn)(G*, void*), void* context);

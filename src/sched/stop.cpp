@@ -234,7 +234,7 @@ void Sched::teardown() {
     one.push_back(gp);
     gs_to_global(one);
   }
-  global_ = GList{};
+  global_.clear();
   global_size_.store(0, relaxed);
 }
 
