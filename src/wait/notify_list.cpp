@@ -15,17 +15,23 @@ bool NotifyList::join(Waiter& w) noexcept {
   return true;
 }
 
-void NotifyList::notify_slow(bool all) noexcept {
+void NotifyList::notify_first() noexcept {
+  Waiter* w = nullptr;
+  {
+    LockGuard guard(lock_);
+    w = list_.pop_front();
+    if (w == nullptr) return;
+    size_.store(size_.load(relaxed) - 1, relaxed);  // N1
+  }
+  wake(w);
+}
+
+void NotifyList::notify_each() noexcept {
   WakeList woken;
   {
     LockGuard guard(lock_);
-    std::uint32_t left = size_.load(relaxed);  // N1
-    while (Waiter* w = list_.pop_front()) {
-      woken.push(w);
-      --left;
-      if (!all) break;
-    }
-    size_.store(left, relaxed);  // N1
+    while (Waiter* w = list_.pop_front()) woken.push(w);
+    size_.store(0, relaxed);  // N1
   }
   woken.wake_all();
 }

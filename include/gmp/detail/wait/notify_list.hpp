@@ -26,11 +26,11 @@ class NotifyList : Immovable {
   bool join(Waiter& w) noexcept;
   /// Wakes the one that joined first, if any.
   void notify_one() noexcept {
-    if (size_.load(relaxed) != 0) notify_slow(false);  // N1
+    if (size_.load(relaxed) != 0) notify_first();  // N1
   }
   /// Wakes all, in the order of their joining.
   void notify_all() noexcept {
-    if (size_.load(relaxed) != 0) notify_slow(true);  // N1
+    if (size_.load(relaxed) != 0) notify_each();  // N1
   }
   /// Takes w out: withdrawn_. False: it has been notified, or has not joined yet; then give_up_ is set.
   bool withdraw(Waiter& w) noexcept;
@@ -38,7 +38,8 @@ class NotifyList : Immovable {
   std::uint32_t size() const noexcept { return size_.load(relaxed); }  // for who is alone with it
 
  private:
-  void notify_slow(bool all) noexcept;
+  void notify_first() noexcept;
+  void notify_each() noexcept;
 
   Lock lock_;
   Atomic<std::uint32_t> size_{0};                      // changed under lock_
