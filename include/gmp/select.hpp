@@ -232,6 +232,7 @@ class SelectSpanAwaiter : public OperationAwaiter<SelectSpanAwaiter> {
 /// that can it draws one, each as likely. Exactly one is done: what the others would have sent stays, and no other channel loses a value.
 /// A nil channel is never ready; without a case that can ever be it waits for ever. With `otherwise` it never waits.
 ///
+/// The channels must live until it is over, also those that lost: hold a handle, or let the case hold it (an rvalue).
 /// Parks the g; whoever closes, sends to, or receives from one of the channels wakes it. Nothing is allocated. Two `otherwise`:
 /// std::invalid_argument.      Go: select.
 template <detail::AnyCase... Cases>

@@ -22,8 +22,7 @@
 #include "gmp/net.hpp"
 #include "gmp/task.hpp"
 #include "gmp/time.hpp"
-#include "sched/sched.hpp"
-#include "sched/status.hpp"
+#include "support/waiting.hpp"
 
 namespace gmp::test {
 
@@ -48,18 +47,8 @@ inline std::uint64_t file_of(int fd) {
   return ::stat(("/proc/self/fd/" + std::to_string(fd)).c_str(), &about) == 0 ? static_cast<std::uint64_t>(about.st_ino) : 0;
 }
 
-/// Gs of the executor that sleep in an operation on a descriptor. As a dump does it, but nothing is read of gs that run.
-inline int parked_in_io(Executor* ex) {
-  detail::Sched* sched = detail::sched_of(*ex);
-  int n = 0;
-  const detail::ScanPeriod period;
-  for (detail::G* gp : detail::gs_of(sched)) {
-    if (!detail::status::begin_scan(gp->status_)) continue;
-    n += gp->sched_ == sched && gp->reason_ == detail::WaitReason::io_wait;
-    if (detail::status::end_scan(gp->status_)) gp->sched_->queue_scanned(gp);
-  }
-  return n;
-}
+/// Gs of the executor that sleep in an operation on a descriptor.
+inline int parked_in_io(Executor* ex) { return waiting_for(ex, detail::WaitReason::io_wait); }
 
 /// Parks until n gs of this executor are in such an operation: then what they wait for can be made to happen.
 inline Task<> until_parked(int n) {

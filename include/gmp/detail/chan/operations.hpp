@@ -34,22 +34,47 @@ class ReceivedValue {
     if (!full_) return std::nullopt;
     full_ = false;
     if constexpr (stored_boxed<T>) {
-      std::unique_ptr<Boxed<T>> box(static_cast<Boxed<T>*>(*std::launder(reinterpret_cast<BoxLink**>(room_))));
+      std::unique_ptr<Boxed<T>> box(unbox());
       try {
-        return std::optional<T>(std::move(box->value_));
+        return std::optional<T>(std::in_place, std::move(box->value_));
       } catch (...) {
         chan->give_back(box.release());
         throw;
       }
     } else {
       T* stored = std::launder(reinterpret_cast<T*>(room_));
-      std::optional<T> value(std::move(*stored));
+      const Destroyed after(stored);
+      return std::optional<T>(std::in_place, std::move(*stored));
+    }
+  }
+  /// The same, straight to where it shall be: each further move could throw, and lose it.
+  void take_to(std::optional<T>& into, [[maybe_unused]] HChan* chan) {
+    into.reset();
+    if (!full_) return;
+    full_ = false;
+    if constexpr (stored_boxed<T>) {
+      std::unique_ptr<Boxed<T>> box(unbox());
+      try {
+        into.emplace(std::move(box->value_));
+      } catch (...) {
+        chan->give_back(box.release());
+        throw;
+      }
+    } else {
+      T* stored = std::launder(reinterpret_cast<T*>(room_));
+      into.emplace(std::move(*stored));
       stored->~T();
-      return value;
     }
   }
 
  private:
+  struct Destroyed {
+    explicit Destroyed(T* value) noexcept : value_(value) {}
+    ~Destroyed() { value_->~T(); }
+    T* value_;
+  };
+  Boxed<T>* unbox() noexcept { return static_cast<Boxed<T>*>(*std::launder(reinterpret_cast<BoxLink**>(room_))); }
+
   alignas(Stored<T>) std::byte room_[sizeof(Stored<T>)];
   bool full_ = false;
 };

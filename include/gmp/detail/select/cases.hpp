@@ -48,10 +48,7 @@ class RecvCase {
   }
   void finish(const CaseRecord& record) {
     if (record.done_) value_.set_full();
-    if (into_ != nullptr)
-      *into_ = value_.take(chan_.get());
-    else
-      static_cast<void>(value_.take(chan_.get()));
+    if (into_ != nullptr) value_.take_to(*into_, chan_.get());  // else it is dropped
   }
   /// Its g is destroyed before it went on: what came goes with it.
   void drop(const CaseRecord& record) noexcept {
