@@ -400,14 +400,8 @@ TEST(ChanStop, GsThatWaitAreDestroyedAndTheChannelLivesOn) {
   auto ch = make_chan<Token>(1);
   {
     Executor ex;
-    std::atomic<int> begun{0};
-    for (int i = 0; i < 10; ++i) {
-      ex.go([&, ch]() -> Task<> {
-        ++begun;
-        co_await ch.send(Token(i));
-      });
-    }
-    ex.run([&]() -> Task<> { co_await until_waiting(sending, 9); });
+    for (int i = 0; i < 10; ++i) ex.go([=]() -> Task<> { co_await ch.send(Token(i)); });
+    ex.run([]() -> Task<> { co_await until_waiting(sending, 9); });
   }
   EXPECT_EQ(Token::alive, 1);
   EXPECT_TRUE(ch.try_recv());
@@ -418,22 +412,21 @@ TEST(ChanStop, GsThatWaitAreDestroyedAndTheChannelLivesOn) {
 TEST(ChanStop, ChannelsInFramesOlderAndNewer) {
   Executor ex;
   struct Shared {
-    Chan<int>* older = nullptr;
-    Chan<int>* newer = nullptr;
+    std::atomic<Chan<int>*> older{nullptr}, newer{nullptr};
   };
   auto shared = std::make_shared<Shared>();
   ex.go([](std::shared_ptr<Shared> s) -> Task<> {
     Chan<int> mine = make_chan<int>();
     s->older = &mine;
     while (s->newer == nullptr) co_await yield();
-    co_await s->newer->recv();
+    co_await s->newer.load()->recv();
   }, shared);
   ex.run([](std::shared_ptr<Shared> s) -> Task<> {
     while (s->older == nullptr) co_await yield();
     go([](std::shared_ptr<Shared> t) -> Task<> {
       Chan<int> mine = make_chan<int>();
       t->newer = &mine;
-      co_await t->older->recv();
+      co_await t->older.load()->recv();
     }, s);
     co_await until_waiting(receiving, 2);
   }, shared);

@@ -413,8 +413,7 @@ TEST(SelectStop, GsThatWaitAreDestroyed) {
 TEST(SelectStop, ChannelsInFramesOlderAndNewer) {
   Executor ex;
   struct Shared {
-    Chan<int>* older = nullptr;
-    Chan<int>* newer = nullptr;
+    std::atomic<Chan<int>*> older{nullptr}, newer{nullptr};
   };
   auto shared = std::make_shared<Shared>();
   ex.run([](std::shared_ptr<Shared> s) -> Task<> {
@@ -422,13 +421,13 @@ TEST(SelectStop, ChannelsInFramesOlderAndNewer) {
       Chan<int> mine = make_chan<int>();
       t->older = &mine;
       while (t->newer == nullptr) co_await yield();
-      co_await select(recv(*t->newer), recv(mine));
+      co_await select(recv(*t->newer.load()), recv(mine));
     }, s);
     while (s->older == nullptr) co_await yield();
     go([](std::shared_ptr<Shared> t) -> Task<> {
       Chan<int> mine = make_chan<int>();
       t->newer = &mine;
-      co_await select(recv(*t->older), recv(mine));
+      co_await select(recv(*t->older.load()), recv(mine));
     }, s);
     co_await until_waiting(selecting, 2);
   }, shared);
