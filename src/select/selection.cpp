@@ -113,6 +113,17 @@ void Selection::unlock_all() noexcept {
   }
 }
 
+// In which order the cases queue. On one channel the first is served first: so that of two cases on one neither is preferred, they are shuffled.
+void Selection::shuffle() noexcept {
+  const auto chans = std::count_if(cases_, cases_ + count_, [](const CaseRecord& c) { return c.chan_ != nullptr; });
+  const bool each_alone = static_cast<std::uint32_t>(chans) == locked_;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const std::uint32_t other = each_alone ? i : cheap_random() % (i + 1);
+    cases_[i].turn_ = cases_[other].turn_;
+    cases_[other].turn_ = static_cast<std::uint16_t>(i);
+  }
+}
+
 bool Selection::begin(G* gp, FrameLink& leaf) {
   g_ = gp;
   if (try_one()) return give_way(gp, leaf);
@@ -140,7 +151,9 @@ bool Selection::begin(G* gp, FrameLink& leaf) {
   parked_ = true;
   gp->winner_.store(claim_none, relaxed);  // SC1: nobody knows the g's waiters yet; the locks publish it
   park_begin(gp, leaf, count_ == 0 ? WaitReason::select_no_cases : WaitReason::select, this);
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  shuffle();
+  for (std::uint32_t n = 0; n < count_; ++n) {
+    const std::uint32_t i = cases_[n].turn_;
     CaseRecord& c = cases_[i];
     if (c.chan_ == nullptr) continue;
     const auto side = c.kind_ == CaseRecord::Kind::send ? ChanWaiter::Side::send : ChanWaiter::Side::recv;

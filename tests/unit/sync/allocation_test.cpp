@@ -24,8 +24,10 @@
 #include <thread>
 #include <vector>
 
+#include "gmp/chan.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
+#include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
 
@@ -160,6 +162,41 @@ TEST_P(AllocationOfParking, IsNone) {
     const long first_uses = GetParam() == 1 ? 0 : 8 * GetParam();
     EXPECT_LE(allocations - before, first_uses);
     EXPECT_GT(parks, rounds);
+  });
+}
+
+// A round trip over channels, parked or not, and a select of eight cases, parked or not.
+TEST(Allocation, ChannelsAndSelectsAllocateNothing) {
+  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  ex.run([]() -> Task<> {
+    const auto there = make_chan<long>(), back = make_chan<long>(4), never = make_chan<long>();
+    const auto texts = make_chan<std::unique_ptr<int>>(1);
+    go([=]() -> Task<> {
+      while (auto v = co_await there.recv()) co_await back.send(*v + 1);
+      back.close();
+    });
+    std::vector<SelectCase> set;
+    std::optional<long> got;
+    for (int i = 0; i < 7; ++i) set.push_back(recv(never, got));
+    set.push_back(recv(back, got));
+    auto pointer = std::make_unique<int>(7);
+    long before = 0;
+    for (long round = 0; round < 1'000; ++round) {
+      if (round == 10) before = allocations;
+      co_await there.send(round);
+      EXPECT_EQ(co_await back.recv(), round + 1);
+      co_await there.send(round);
+      EXPECT_EQ(co_await select(recv(never, got), recv(never, got), recv(never, got), recv(never, got), send(never, 1L), send(never, 2L), recv(never),
+                                recv(back, got)),
+                7);
+      co_await there.send(round);
+      EXPECT_EQ(co_await select(set), 7);
+      co_await texts.send(std::move(pointer));
+      pointer = *co_await texts.recv();
+      EXPECT_FALSE(there.try_recv());
+    }
+    EXPECT_EQ(allocations - before, 0);
+    there.close();
   });
 }
 

@@ -22,6 +22,7 @@ struct CaseRecord {
   Kind kind_ = Kind::never;
   bool done_ = false;        // of the case that went through: a value came, or went. False: its channel is closed
   bool waits_ = false;       // waiter_ is there, and may be queued
+  std::uint16_t turn_ = 0;   // of the array: which case queues at this turn
   Late<ChanWaiter> waiter_;
 };
 
@@ -50,6 +51,7 @@ class Selection : Waiter {
   bool try_one();
   bool complete_one_of_all(ChanWaiter*& woken);
   void lock_all() noexcept;
+  void shuffle() noexcept;
   void unlock_all() noexcept;
 
   CaseRecord* const cases_;
