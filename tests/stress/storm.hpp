@@ -6,7 +6,6 @@
 #pragma once
 
 #include <dirent.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -24,6 +23,7 @@
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
+#include "support/burn.hpp"
 #include "support/memory.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
@@ -53,20 +53,6 @@ class Dice {
  private:
   detail::Random random_;
 };
-
-/// Computes until this thread has used that much CPU: on a busy machine the clock on the wall would let it off too soon.
-inline void burn(std::chrono::nanoseconds cpu) {
-  const auto used = [] {
-    timespec now = {};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-  };
-  const auto end = used() + cpu;
-  volatile unsigned work = 0;
-  while (used() < end) {
-    for (int i = 0; i < 200; ++i) work = work * 5 + 1;
-  }
-}
 
 /// One of the things that a g does between two others: nothing, a yield, a short sleep, a blocking call, some work, a child, a wake-up.
 inline Task<> act(Dice& dice) {

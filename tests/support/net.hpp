@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <chrono>
 #include <cstddef>
@@ -22,6 +21,7 @@
 #include "gmp/net.hpp"
 #include "gmp/task.hpp"
 #include "gmp/time.hpp"
+#include "support/burn.hpp"
 #include "support/waiting.hpp"
 
 namespace gmp::test {
@@ -85,18 +85,6 @@ inline std::string pattern(std::size_t n, std::uint64_t seed) {
     byte = static_cast<char>(x);
   }
   return bytes;
-}
-
-/// Computes without a co_await for so much time of its thread's CPU: its P is taken from it meanwhile, if there is another use for it.
-inline void burn(std::chrono::milliseconds much) {
-  const auto now = [] {
-    timespec t;
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
-  };
-  const auto end = now() + much;
-  while (now() < end) {
-  }
 }
 
 /// Runs f as the main g of an executor of its own, with $GMPMAXPROCS Ps.
