@@ -1,13 +1,21 @@
-// include/gmp/time.hpp — sleep and sleep_until.
-// Go: time.Sleep.  Room: time (floor 5).
+// include/gmp/time.hpp — sleep and sleep_until; Timer, Ticker, after and after_func.
+// Go: package time.  Room: time (floor 5).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <source_location>
+#include <type_traits>
+#include <utility>
 
+#include "gmp/chan.hpp"
 #include "gmp/detail/task/operation.hpp"
+#include "gmp/detail/task/spawn.hpp"
+#include "gmp/detail/time/after_func.hpp"
+#include "gmp/detail/time/timer_chan.hpp"
 #include "gmp/detail/timer/heap.hpp"
 #include "gmp/detail/wait/waiter.hpp"
+#include "gmp/task.hpp"
 
 namespace gmp {
 
@@ -58,6 +66,92 @@ template <class Rep, class Period>
 template <class Duration>
 [[nodiscard("co_await it")]] detail::SleepOp sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
   return detail::SleepOp::until_ns(detail::saturated_ns(when.time_since_epoch()));
+}
+
+/// A channel that gives the time once, when at least that long has passed. Zero or less: at once. When the last handle on it goes, the timer
+/// goes too.
+///
+///     switch (co_await select(recv(answers, v), recv(after(1s)))) …      Go: time.After.
+template <class Rep, class Period>
+RecvChan<time_point> after(std::chrono::duration<Rep, Period> duration) {
+  return detail::ChanAccess::from<RecvChan<time_point>>(detail::TimerChan::make(detail::saturated_ns(duration), 0));
+}
+
+/// One event in the future, on a channel. It belongs to the executor on which it was made or reset, or to default_executor(). Destroying it
+/// stops it. stop() and reset() from any thread.      Go: time.Timer, as of Go 1.23.
+class Timer {
+ public:
+  template <class Rep, class Period>
+  explicit Timer(std::chrono::duration<Rep, Period> duration) : chan_(detail::TimerChan::make(detail::saturated_ns(duration), 0)) {}
+  Timer(Timer&&) noexcept = default;
+  Timer& operator=(Timer&& other) noexcept {
+    detail::TimerChan::stop(chan_);
+    chan_ = std::move(other.chan_);
+    return *this;
+  }
+  ~Timer() { detail::TimerChan::stop(chan_); }
+
+  /// Where the time comes. It has no buffer to be seen: size() and capacity() are 0.
+  RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
+  /// True: it had not expired, or nobody has received what it sent. After it nothing is received.
+  bool stop() noexcept { return detail::TimerChan::stop(chan_); }
+  /// stop(), and starts it anew. What is received after it is of the new start.
+  template <class Rep, class Period>
+  bool reset(std::chrono::duration<Rep, Period> duration) {
+    return detail::TimerChan::reset(chan_, detail::saturated_ns(duration), 0);
+  }
+
+ private:
+  detail::ChanRef chan_;
+};
+
+/// The time again and again, on a channel. A slow receiver misses ticks, none pile up; the rhythm is kept. Zero or less:
+/// std::invalid_argument("non-positive interval for NewTicker"). Destroying it stops it, and does not close the channel.
+///      Go: time.Ticker, as of Go 1.23.
+class Ticker {
+ public:
+  template <class Rep, class Period>
+  explicit Ticker(std::chrono::duration<Rep, Period> period) : chan_(detail::TimerChan::make_ticker(detail::saturated_ns(period))) {}
+  Ticker(Ticker&&) noexcept = default;
+  Ticker& operator=(Ticker&& other) noexcept {
+    detail::TimerChan::stop(chan_);
+    chan_ = std::move(other.chan_);
+    return *this;
+  }
+  ~Ticker() { detail::TimerChan::stop(chan_); }
+
+  RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
+  /// No more ticks; after it nothing is received.
+  void stop() noexcept { detail::TimerChan::stop(chan_); }
+  /// A new period, the first tick one period from now. Zero or less: std::invalid_argument("non-positive interval for Ticker.Reset").
+  template <class Rep, class Period>
+  void reset(std::chrono::duration<Rep, Period> period) {
+    detail::TimerChan::reset_ticker(chan_, detail::saturated_ns(period));
+  }
+
+ private:
+  detail::ChanRef chan_;
+};
+
+/// A handle on what after_func() has planned. Dropping it stops nothing.
+class AfterFunc {
+ public:
+  AfterFunc() noexcept = default;
+  explicit AfterFunc(detail::AfterFuncRef state) noexcept : state_(std::move(state)) {}
+  /// True: f will not run, and is destroyed. False: its goroutine was started, or it was stopped before. Does not wait for f.
+  bool stop() noexcept { return state_.stop(); }
+
+ private:
+  detail::AfterFuncRef state_;
+};
+
+/// Runs f, which takes nothing and returns a Task or is a plain function, in a new goroutine when that long has passed: on this executor, or
+/// default_executor(). An exception that leaves it is a panic. If the executor stops before, f is destroyed.      Go: time.AfterFunc.
+template <class Rep, class Period, class F>
+AfterFunc after_func(std::chrono::duration<Rep, Period> duration, F&& f, std::source_location where = std::source_location::current()) {
+  static_assert(std::is_invocable_v<std::decay_t<F>>, "after_func(d, f): f is called without arguments");
+  detail::require_callable(f);
+  return AfterFunc(detail::AfterFuncRef::start(detail::call_frame<std::decay_t<F>>(std::forward<F>(f)), detail::saturated_ns(duration), where));
 }
 
 }  // namespace gmp

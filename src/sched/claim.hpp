@@ -23,7 +23,8 @@
 //       another asked since, whose barrier is still to come, its CAS fails.
 //   H4  `taken` implies that no P names this M; only that M leaves it.
 //   H5  exit (release) to the taker's in_rt (acquire) hands the contents over; a visitor's last store (release) gives them back to the enter that
-//       reads it (acquire). Otherwise claim carries nothing: its CASes are relaxed.
+//       reads it (acquire). A refusal acquires too: it may be of a second request,
+//       after a visit. Otherwise claim carries nothing: its CASes are relaxed.
 //   H6  an M in its loop, or parked, has in_rt == 1 and cannot be robbed.
 // Where the kernel refuses membarrier, enter stores in_rt by an exchange (10 to 17 ns instead of 0.5); chosen once, at start.
 #pragma once
@@ -92,7 +93,7 @@ class Claim : Immovable {
       std::uint32_t was = claim_.load(acquire);  // [CLAIM] H5
       if (was == none) return Entered::with_p;   // who asked has given up, or a visitor has gone
       if (was == taken) break;
-      if (was != visited && claim_.compare_exchange_strong(was, none, relaxed, relaxed)) return Entered::with_p;  // refused (H3)
+      if (was != visited && claim_.compare_exchange_strong(was, none, acquire, relaxed)) return Entered::with_p;  // refused (H3); H5 [CLAIM]
       cpu_pause();  // a visitor takes one thing out
     }
     claim_.store(none, relaxed);  // H4: a new claim may come once this M has a P again

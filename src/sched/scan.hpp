@@ -29,7 +29,7 @@ class ReadyWindow : Immovable {
     open_.store(1, relaxed);                              // [SCAN] ordered before the next line by the dump's barrier (SW1)
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order too
     if (scans.load(acquire) != 0) [[unlikely]] {          // [SCAN] the end of a period: what was done to the status in it comes before us
-      open_.store(0, release);  // [SCAN] as below
+      open_.store(0, relaxed);  // nothing was done in it
       return status::make_runnable(status);
     }
     if (status.load(relaxed) != status::word(Status::waiting)) fatal("gmp: a goroutine that does not wait was made ready");

@@ -795,6 +795,24 @@ bool io_batches(G* gp) noexcept {
 
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns) { gp->sched_->add_timer(timer, when_ns); }
 
+bool timer_add(Sched* sched, Timer* timer, std::int64_t when_ns) {
+  if (tls_m != nullptr && tls_m->sched_ == sched) {  // stop() waits for us
+    sched->add_timer(timer, when_ns);
+    return true;
+  }
+  if (!sched->enter_if_running()) return false;
+  try {
+    sched->add_timer(timer, when_ns);
+  } catch (...) {
+    sched->leave_user();
+    throw;
+  }
+  sched->leave_user();
+  return true;
+}
+
+Sched* sched_of_this_thread() noexcept { return tls_m != nullptr ? tls_m->sched_ : nullptr; }
+
 // ---- processors that come and go
 
 // gomaxprocs() made this P surplus: its gs and timers go to others; its ring stays until nothing is in flight there, since completion work

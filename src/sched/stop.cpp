@@ -211,7 +211,8 @@ void Sched::teardown() {
   }
   while (!gate_.empty()) sys::yield_thread();
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
-    while (ps_[i]->timers_.take_first() != nullptr) {
+    while (Timer* timer = ps_[i]->timers_.take_first()) {
+      if (timer->told_of_stop) timer->fire(timer, never);
     }
   }
 

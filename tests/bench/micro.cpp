@@ -328,6 +328,13 @@ Task<Samples> select_2() {
   co_return per_op(begin, 2.0 * each);
 }
 
+Task<Samples> timer_create_stop() {
+  constexpr int n = 3'000'000;
+  const double begin = now_ns();
+  for (int i = 0; i < n; ++i) check(gmp::Timer(1h).stop(), "timer had fired");
+  co_return per_op(begin, n);
+}
+
 struct Nothing {};
 
 Task<> generate(Chan<int> out, Chan<Nothing> stop) {  // 2, 3, 4, ...
@@ -391,6 +398,7 @@ const std::map<std::string, Workload> workloads{
     {"chan_4p4c_128", {"4 producers, 4 consumers, channel with capacity 128, 10,000,000 elements in all; ns per element", chan_pc<4, 4, 128, 10'000'000>}},
     {"select_2", {"2 producers, each with its unbuffered channel, 500,000 elements each; 1 consumer selects over both; ns per element", select_2}},
     {"sieve_2000", {"prime sieve, one filter g a prime, unbuffered channels, first 2,000 primes; ms", sieve_2000}},
+    {"timer_create_stop", {"1 g makes a 1-hour timer and stops it, 3,000,000 times; ns per pair", timer_create_stop}},
     {"sleep_10k", {"10,000 gs sleep 1 ms each; ms until all have ended", sleep_10k}},
 };
 

@@ -14,6 +14,7 @@ namespace {
 /// The P's contents are plain memory: any two unordered touches fail the run (H1, H5).
 struct Processor {
   Var<int> contents;
+  Var<bool> is_the_ms{true};  // what M::p_ says: the M's own, inside; a visitor looks at it
   int owner = 1;  // the model's own: 1 the M, 2 the taker
 
   void touch(int who) {
@@ -95,11 +96,14 @@ bool try_visit(detail::Claim& claim, Processor& processor, std::uint32_t who = 1
     return false;
   }
   if (!claim.visit(who)) return false;
-  const int owner = std::exchange(processor.owner, 3);
-  processor.touch(3);
-  processor.owner = owner;
+  const bool its = processor.is_the_ms.get();
+  if (its) {
+    const int owner = std::exchange(processor.owner, 3);
+    processor.touch(3);
+    processor.owner = owner;
+  }
   claim.end_visit();
-  return true;
+  return its;
 }
 
 /// A visitor comes and goes; the M, if it comes meanwhile, waits, keeps its P, and sees what the visitor did.
@@ -150,10 +154,12 @@ void visit_against_take(model::Run& run) {
   claim.exit();
   bool robbed = false, taken = false;
   run.thread([&] {
-    if (claim.enter() == detail::Claim::Entered::robbed)
+    if (claim.enter() == detail::Claim::Entered::robbed) {
       robbed = true;
-    else
+      processor.is_the_ms.set(false);
+    } else {
       processor.touch(1);
+    }
     claim.exit();
   });
   run.thread([&] { taken = try_take<true>(claim, processor); });

@@ -250,6 +250,11 @@ class Idle {
     count_.fetch_add(1, seq_cst);
     parked_ = (queues.empty() && ...);
   }
+  template <class Empty>
+  void park_by(Empty empty) {
+    count_.fetch_add(1, seq_cst);
+    parked_ = empty();
+  }
   /// After all: the next of the queue's owner may be long in coming.
   template <class... Queues>
   void check_none_is_left(const Queues&... queues) const {
@@ -272,6 +277,35 @@ void wake_push_next(model::Run& run) {
   run.thread([&] { idle.park(queue); });
   run.join();
   idle.check_none_is_left(queue);
+}
+
+/// As a parker looks while there is a scout, or a thief empties run_next: the ring alone.
+void wake_push_tail(model::Run& run) {
+  Queue<2> queue;
+  Item item;
+  Idle idle;
+  run.thread([&] {
+    check(queue.push_tail(item.make()), "room");
+    idle.look();
+  });
+  run.thread([&] { idle.park_by([&] { return queue.ring_empty(); }); });
+  run.join();
+  idle.check_none_is_left(queue);
+}
+
+/// The ring's look sees what was pushed before something was taken.
+void ring_never_empty(model::Run& run) {
+  Queue<2> queue;
+  Item items[2];
+  check(queue.requeue_tail(items[0].make()), "room");
+  run.thread([&] {
+    check(queue.requeue_tail(items[1].make()), "room");
+    take(queue.pop());
+  });
+  run.thread([&] { check(!queue.ring_empty(), "seen empty, and it never was"); });
+  run.join();
+  queue.drain();
+  check_all_taken(items);
 }
 
 void wake_kicked_out(model::Run& run) {
@@ -326,6 +360,8 @@ const std::vector<Model> models{
     {"never empty, ring and ring", many, never_empty<false, false>},
     {"never empty, half", options, never_empty_half},
     {"wake, push_next", options, wake_push_next},
+    {"wake, push_tail", options, wake_push_tail},
+    {"never empty, the ring alone", many, ring_never_empty},
     {"wake, kicked out", options, wake_kicked_out},
     {"wake, stolen", options, wake_stolen},
 };

@@ -86,8 +86,8 @@ void ready_after_dump(model::Run& run) {
 }
 
 const std::vector<Model> models{
-    {"ready against dump", {.schedules = 40'000}, ready_against_dump<true>},
-    {"ready after dump", {.schedules = 40'000}, ready_after_dump},
+    {"ready against dump", {.schedules = 40'000, .future_reads = true}, ready_against_dump<true>},
+    {"ready after dump", {.schedules = 40'000, .future_reads = true}, ready_after_dump},
 };
 
 TEST(ScanModel, NoGIsQueuedWhileItsFramesAreRead) {
@@ -105,7 +105,9 @@ TEST(ScanModel, WithoutTheBarrierOneIs) {
 TEST(ScanModel, EveryOrderIsNeeded) {
   const auto all = mutants("sched/scan.hpp", models);
   std::printf("%s", describe(all).c_str());
-  EXPECT_EQ(unexcused(all, {}), "");
+  EXPECT_EQ(unexcused(all, {{"status.store(status::word(Status::runnable), release)", "", "for stop(), which looks at a woken g's waiter: stop_model"},
+                            {"// [SCAN] the dump sees the step", "", "the explorer keeps the stores of a thread in their order; a weaker machine need not"}}),
+            "");
 }
 
 }  // namespace

@@ -68,6 +68,11 @@ bool io_batches(G* gp) noexcept;
 /// Adds a timer: to the heap of the caller's P, or of some P of gp's executor. Any thread. Throws std::bad_alloc.
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns);
 
+/// The same for who is no g. False: the executor stops, or has stopped, and the timer is in no heap.
+bool timer_add(Sched* sched, Timer* timer, std::int64_t when_ns);
+/// The executor whose M the calling thread is, also where it runs no g: in a timer's fire. Or null.
+Sched* sched_of_this_thread() noexcept;
+
 /// blocking(f), round f: f may block; sysmon gives the P to another M meanwhile. blocking_end is false if the g must let go: then
 /// blocking_let_go() queues it.
 void blocking_begin(G* gp) noexcept;

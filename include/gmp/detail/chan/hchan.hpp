@@ -43,6 +43,11 @@ struct ChanWaiter : Waiter {
   bool done_ = false;       // the value went, or came. False when it is woken: the channel was closed
 };
 
+/// Who feeds a channel by himself: told when the last handle on it has gone. Such a channel looks like one without a buffer.
+struct ChanSource {
+  void (*gone)(ChanSource*) noexcept;
+};
+
 class HChan : Immovable {
  public:
   /// Throws std::length_error("makechan: size out of range"), std::bad_alloc. One handle is the caller's.
@@ -56,8 +61,11 @@ class HChan : Immovable {
   static HChan& nil(ChanWaiter::Side side) noexcept;
   bool is_nil() const noexcept;
 
-  std::size_t size() const noexcept { return count_.load(relaxed) + returned_count_.load(relaxed); }
-  std::size_t capacity() const noexcept { return capacity_; }
+  std::size_t size() const noexcept { return source_ != nullptr ? 0 : count_.load(relaxed) + returned_count_.load(relaxed); }
+  std::size_t capacity() const noexcept { return source_ != nullptr ? 0 : capacity_; }
+  /// Before there is a second handle.
+  void set_source(ChanSource* source) noexcept { source_ = source; }
+  ChanSource* source() const noexcept { return source_; }
   bool closed() const noexcept { return closed_.load(acquire); }  // [CHAN-CLOSED]
   bool drained() const noexcept { return closed() && size() == 0; }
   void close();  // throws std::logic_error("close of closed channel")
@@ -152,6 +160,7 @@ class HChan : Immovable {
   const Element& element_;
   BoxLink* returned_ = nullptr;       // by give_back(): received before all others, the last one first
   Atomic<std::size_t> returned_count_{0};
+  ChanSource* source_ = nullptr;
   Atomic<std::size_t> handles_{1};
 };
 

@@ -87,12 +87,13 @@ struct Timer : Immovable {
   using Fire = void (*)(Timer* timer, std::int64_t now) noexcept;
   static constexpr std::uint32_t npos = ~std::uint32_t{0};
 
-  constexpr explicit Timer(Fire f) noexcept : fire(f) {}
+  constexpr explicit Timer(Fire f, bool told = false) noexcept : fire(f), told_of_stop(told) {}
   ~Timer() { GMPCORO_ASSERT(index == npos); }
 
   std::int64_t when_ns = never;      // written by add; the owner and its fire may read it
   Fire fire;                         // once for each add that was not removed; on a scheduler's thread, no lock held; must not block
   std::uint32_t index = npos;        // TH1
+  const bool told_of_stop;           // its executor stops with it in a heap: fire(timer, never) is called, on the stopping thread
   std::uint64_t seq = 0;             // TH1
   Atomic<TimerHeap*> heap{nullptr};  // the heap it is in, or was last in; TH7
 };

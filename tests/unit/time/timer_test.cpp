@@ -1,0 +1,300 @@
+// tests/unit/time/timer_test.cpp — Timer, Ticker, after and after_func: never early, and nothing stale after a stop or a reset.
+// Go: time/sleep_test.go, time/tick_test.go.  Room: time (floor 5).
+#include "gmp/time.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#include "gmp/select.hpp"
+#include "gmp/sync.hpp"
+#include "support/child.hpp"
+#include "support/memory.hpp"
+#include "support/net.hpp"
+#include "support/scale.hpp"
+
+namespace gmp {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Clock;
+using test::on_executor;
+
+TEST(After, GivesTheTimeOnceAndNeverEarly) {
+  on_executor([]() -> Task<> {
+    for (const auto duration : {0ms, 1ms, 5ms, 20ms}) {
+      const auto begin = Clock::now();
+      const RecvChan<time_point> c = after(duration);
+      const std::optional<time_point> when = co_await c.recv();
+      EXPECT_GE(Clock::now() - begin, duration);
+      EXPECT_GE(*when - begin, duration);
+      EXPECT_LE(*when, Clock::now());
+      EXPECT_EQ(c.try_recv(), std::nullopt);
+    }
+    EXPECT_TRUE(co_await after(-5s).recv());  // the past is now
+  });
+}
+
+TEST(After, InASelect) {
+  on_executor([]() -> Task<> {
+    const auto never = make_chan<int>();
+    EXPECT_EQ(co_await select(recv(never), recv(after(5ms)), recv(after(10min))), 1);
+    auto soon = make_chan<int>(1);
+    co_await soon.send(1);
+    EXPECT_EQ(co_await select(recv(soon), recv(after(1h))), 0);
+  });
+}
+
+TEST(Timer, LooksLikeAChannelWithoutABuffer) {
+  on_executor([]() -> Task<> {
+    Timer t(0s);
+    co_await gmp::sleep(5ms);
+    EXPECT_EQ(t.chan().size(), 0u);
+    EXPECT_EQ(t.chan().capacity(), 0u);
+    EXPECT_TRUE(t.chan().try_recv());
+    EXPECT_FALSE(t.stop());
+  });
+}
+
+TEST(Timer, StopBeforeAndAfter) {
+  on_executor([]() -> Task<> {
+    Timer t(1h);
+    EXPECT_TRUE(t.stop());
+    EXPECT_FALSE(t.stop());
+    Timer fired(1ms);
+    co_await gmp::sleep(10ms);
+    EXPECT_TRUE(fired.stop()) << "nobody has received it";  // as of Go 1.23
+    EXPECT_FALSE(fired.chan().try_recv()) << "a stale value";
+    Timer received(1ms);
+    co_await received.chan().recv();
+    EXPECT_FALSE(received.stop());
+  });
+}
+
+TEST(Timer, Reset) {
+  on_executor([]() -> Task<> {
+    Timer t(1h);
+    EXPECT_TRUE(t.reset(5ms));
+    const auto begin = Clock::now();
+    co_await t.chan().recv();
+    EXPECT_FALSE(t.reset(20ms));
+    co_await t.chan().recv();
+    EXPECT_GE(Clock::now() - begin, 20ms);
+    t.reset(1ms);
+    co_await gmp::sleep(10ms);
+    EXPECT_TRUE(t.reset(30ms));  // it had sent, nobody had received
+    const auto again = Clock::now();
+    const auto when = co_await t.chan().recv();
+    EXPECT_GE(Clock::now() - again, 30ms) << "a stale value";
+    EXPECT_GE(*when - again, 30ms);
+  });
+}
+
+// Stops and resets against fires: after a stop nothing comes, whatever came before.
+TEST(Timer, NothingStaleAfterAStop) {
+  on_executor([]() -> Task<> {
+    const int rounds = static_cast<int>(test::scaled(3'000, 300));
+    int fired = 0, stopped = 0;
+    for (int i = 0; i < rounds; ++i) {
+      Timer t(std::chrono::microseconds(i % 60));
+      if (i % 3 == 0) co_await gmp::sleep(std::chrono::microseconds(i % 50));
+      if (i % 5 == 0) t.reset(std::chrono::microseconds(i % 40));
+      const bool was_active = t.stop();
+      ++(was_active ? stopped : fired);
+      EXPECT_FALSE(t.chan().try_recv());
+      if (i % 100 == 0) {
+        co_await gmp::sleep(1ms);
+        EXPECT_FALSE(t.chan().try_recv());
+      }
+    }
+    EXPECT_GT(stopped, 0);
+  });
+}
+
+TEST(Timer, TheLastHandleTakesItAlong) {
+  on_executor([]() -> Task<> {
+    for (int i = 0; i < 1'000; ++i) {
+      const auto c = after(std::chrono::microseconds(i % 50));  // dropped before, while, and after it fires
+      if (i % 7 == 0) co_await yield();
+    }
+    std::optional<RecvChan<time_point>> kept;
+    {
+      Timer t(2ms);
+      kept = t.chan();
+    }  // destroying it stops it
+    co_await gmp::sleep(10ms);
+    EXPECT_FALSE(kept->try_recv());
+  });
+}
+
+TEST(Timer, DurationsThatOverflowNeverFire) {
+  on_executor([]() -> Task<> {
+    Timer t(std::chrono::nanoseconds::max()), u(std::chrono::hours::max());
+    co_await gmp::sleep(2ms);
+    EXPECT_FALSE(t.chan().try_recv() || u.chan().try_recv());
+    t.reset(std::chrono::nanoseconds::min());
+    co_await t.chan().recv();
+  });
+}
+
+TEST(Timer, FromAPlainThreadAndBeyondItsExecutor) {
+  Timer here(1ms);  // on the default executor
+  EXPECT_TRUE(here.chan().recv_blocking());
+  std::unique_ptr<Timer> fired, armed;
+  std::optional<Ticker> ticker;
+  {
+    Executor ex;
+    ex.run([&]() -> Task<> {
+      fired = std::make_unique<Timer>(1ms);
+      armed = std::make_unique<Timer>(1h);
+      ticker.emplace(1ms);
+      co_await fired->chan().recv();
+      co_await ticker->chan().recv();
+    });
+  }
+  EXPECT_FALSE(fired->stop());
+  armed->stop();
+  ticker->stop();
+  fired->reset(1ms);  // begins anew, on the default executor
+  EXPECT_TRUE(fired->chan().recv_blocking());
+}
+
+TEST(Ticker, KeepsItsRhythm) {
+  on_executor([]() -> Task<> {
+    Ticker k(10ms);
+    const auto begin = Clock::now();
+    for (int i = 1; i <= 10; ++i) {
+      co_await k.chan().recv();
+      EXPECT_GE(Clock::now() - begin, i * 10ms);
+    }
+    k.stop();
+    co_await gmp::sleep(25ms);
+    EXPECT_FALSE(k.chan().try_recv());
+    EXPECT_EQ(co_await select(recv(k.chan()), otherwise), 1);  // not closed
+  });
+}
+
+TEST(Ticker, ASlowReceiverMissesTicks) {
+  on_executor([]() -> Task<> {
+    Ticker k(2ms);
+    co_await gmp::sleep(50ms);
+    EXPECT_TRUE(k.chan().try_recv());
+    EXPECT_FALSE(k.chan().try_recv()) << "they pile up";
+    k.reset(1h);
+    EXPECT_FALSE(k.chan().try_recv());
+  });
+}
+
+TEST(Ticker, BadInput) {
+  const auto what = [](auto f) -> std::string {
+    try {
+      f();
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "nothing thrown";
+  };
+  EXPECT_EQ(what([] { Ticker k(0s); }), "non-positive interval for NewTicker");
+  EXPECT_EQ(what([] { Ticker k(-1ms); }), "non-positive interval for NewTicker");
+  Ticker k(1h);
+  EXPECT_EQ(what([&] { k.reset(0s); }), "non-positive interval for Ticker.Reset");
+}
+
+TEST(AfterFunc, RunsInAGoroutineOfItsOwn) {
+  on_executor([]() -> Task<> {
+    auto ran = make_chan<std::uint64_t>(2);
+    const auto begin = Clock::now();
+    AfterFunc plain = after_func(5ms, [ran] { static_cast<void>(ran.try_send(this_g::id())); });
+    static_cast<void>(after_func(1ms, [ran]() -> Task<> {  // the handle may be dropped
+      co_await yield();
+      co_await ran.send(this_g::id());
+    }));
+    const auto first = co_await ran.recv(), second = co_await ran.recv();
+    EXPECT_GE(Clock::now() - begin, 5ms);
+    EXPECT_NE(*first, *second);
+    EXPECT_NE(*first, this_g::id());
+    EXPECT_FALSE(plain.stop());
+    EXPECT_FALSE(AfterFunc().stop());
+  });
+}
+
+TEST(AfterFunc, StoppedItDoesNotRunAndIsDestroyed) {
+  on_executor([]() -> Task<> {
+    auto held = std::make_shared<int>(1);
+    std::atomic<bool> ran{false};
+    AfterFunc a = after_func(5ms, [held, &ran] { ran = true; });
+    EXPECT_EQ(held.use_count(), 2);
+    EXPECT_TRUE(a.stop());
+    EXPECT_EQ(held.use_count(), 1);
+    EXPECT_FALSE(a.stop());
+    co_await gmp::sleep(15ms);
+    EXPECT_FALSE(ran);
+  });
+}
+
+TEST(AfterFunc, StopAndFireAreOneOrTheOther) {
+  on_executor([]() -> Task<> {
+    const int n = static_cast<int>(test::scaled(2'000, 200));
+    std::atomic<int> ran{0};
+    int stopped = 0;
+    for (int i = 0; i < n; ++i) {
+      AfterFunc a = after_func(std::chrono::microseconds(i % 40), [&] { ++ran; });
+      if (i % 2 == 0) co_await gmp::sleep(std::chrono::microseconds(i % 30));
+      stopped += a.stop();
+    }
+    while (ran + stopped < n) co_await yield();
+    co_await gmp::sleep(2ms);
+    EXPECT_EQ(ran + stopped, n);
+  });
+}
+
+TEST(AfterFunc, AStoppedExecutorDestroysWhatWasToCome) {
+  auto held = std::make_shared<int>(1);
+  AfterFunc a;
+  {
+    Executor ex;
+    ex.run([&]() -> Task<> {
+      a = after_func(1h, [held] {});
+      static_cast<void>(after_func(2h, [held]() -> Task<> { co_return; }));
+      co_return;
+    });
+    EXPECT_EQ(held.use_count(), 3);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+  EXPECT_FALSE(a.stop());
+}
+
+TEST(AfterFunc, AnExceptionIsAPanic) {
+  const auto died = test::child::run([] {
+    gmp::run([]() -> Task<> {
+      static_cast<void>(after_func(1ms, [] { throw std::runtime_error("late"); }));
+      co_await gmp::sleep(1h);
+    });
+  });
+  EXPECT_EQ(died.status, 2);
+  EXPECT_NE(died.err.find("late"), std::string::npos) << died;
+  EXPECT_NE(died.err.find("timer_test.cpp"), std::string::npos) << died;
+}
+
+TEST(Timers, AHundredThousandAtOnce) {
+  on_executor([]() -> Task<> {
+    const int n = static_cast<int>(test::scaled(100'000, 2'000));
+    std::vector<Timer> timers;
+    timers.reserve(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) timers.emplace_back(std::chrono::milliseconds(20 + i % 30));
+    for (int i = 0; i < n; i += 2) EXPECT_TRUE(timers[static_cast<std::size_t>(i)].stop());
+    for (int i = 1; i < n; i += 2) EXPECT_TRUE(co_await timers[static_cast<std::size_t>(i)].chan().recv());
+    for (int i = 0; i < n; i += 2) EXPECT_FALSE(timers[static_cast<std::size_t>(i)].chan().try_recv());
+  });
+}
+
+}  // namespace
+}  // namespace gmp
