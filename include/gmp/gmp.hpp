@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gmp/chan.hpp"
+#include "gmp/context.hpp"
 #include "gmp/debug.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"

@@ -117,6 +117,7 @@ class JoinHandle<T>::Awaiter : public detail::OperationAwaiter<Awaiter> {
     if (waiter_.block_->park(this->g_, leaf, waiter_)) return true;
     return detail::give_way(this->g_, leaf);
   }
+  bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   T await_resume() { return static_cast<detail::JoinState<T>*>(waiter_.block_)->give(); }
 
  private:

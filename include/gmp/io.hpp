@@ -105,6 +105,7 @@ class BufOp<B, Want, By>::Awaiter : public OperationAwaiter<Awaiter>, public Cha
   using Transfer = decltype(By::transfer(std::declval<B&>(), std::declval<Want&>()));
 
  public:
+  using tells_by_result = void;
   Awaiter(G* gp, BufOp&& op) noexcept : Base(gp), b_(*op.b_), want_(std::move(op.want_)), gp_(gp) {}
 
   bool await_ready() noexcept { return Base::undisturbed() && want_.take(BufAccess::buffer(b_)); }

@@ -42,13 +42,17 @@ class SleepOp::Awaiter : public OperationAwaiter<Awaiter> {
   Awaiter(G* gp, SleepOp&& op) noexcept;
   bool await_ready() const noexcept { return undisturbed() && !absolute_ && ns_ <= 0; }
   bool suspend(FrameLink& leaf);
+  bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   void await_resume() const noexcept {}
 
  private:
+  enum State : std::uint32_t { armed, parked, over };
   struct SleepWaiter : Waiter, Timer {
     SleepWaiter() noexcept;
+    Atomic<std::uint32_t> state_{armed};  // sleep.cpp
   };
   static void fire(Timer* timer, std::int64_t now) noexcept;
+  static bool withdraw(Waiter* w) noexcept;
   std::int64_t ns_;
   bool absolute_;
   SleepWaiter waiter_;
@@ -151,7 +155,7 @@ template <class Rep, class Period, class F>
 AfterFunc after_func(std::chrono::duration<Rep, Period> duration, F&& f, std::source_location where = std::source_location::current()) {
   static_assert(std::is_invocable_v<std::decay_t<F>>, "after_func(d, f): f is called without arguments");
   detail::require_callable(f);
-  return AfterFunc(detail::AfterFuncRef::start(detail::call_frame<std::decay_t<F>>(std::forward<F>(f)), detail::saturated_ns(duration), where));
+  return AfterFunc(detail::after_duration(detail::call_frame<std::decay_t<F>>(std::forward<F>(f)), detail::saturated_ns(duration), where));
 }
 
 }  // namespace gmp

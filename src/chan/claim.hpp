@@ -1,4 +1,4 @@
-// src/chan/claim.hpp — who wins a select's g: the steps of G::winner_, each in one place.
+// src/chan/claim.hpp — who wins a select's g: the steps of Selection::winner_, each in one place.
 // Go: runtime/select.go (selectDone), runtime/chan.go (waitq.dequeue).  Room: chan (floor 4).
 //
 //   who             | step                          |
@@ -8,7 +8,7 @@
 //   values may throw|                               |
 //   a withdrawal    | none -> withdrawn             | CAS
 //   SC1  all of them but the first come from who holds the lock of a channel in which the select is queued, or from the select's withdrawal:
-//        so the g cannot be in another select by then.
+//        so it is there.
 #pragma once
 
 #include <cstdint>

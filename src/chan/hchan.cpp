@@ -95,17 +95,18 @@ bool HChan::begin(ChanWaiter& w, FrameLink& leaf) {
   {
     LockGuard guard(lock_);
     if (proceed(w, woken) == Outcome::would_wait) {
-      if (!w.give_up_) {
-        const bool sends = w.side_ == ChanWaiter::Side::send;
-        WaitReason reason = sends ? WaitReason::chan_send : WaitReason::chan_receive;
-        if (is_nil()) reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
-        park_begin(gp, leaf, reason, &w);
+      const bool sends = w.side_ == ChanWaiter::Side::send;
+      WaitReason reason = sends ? WaitReason::chan_send : WaitReason::chan_receive;
+      if (is_nil()) reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
+      park_begin(gp, leaf, reason, &w);
+      if (!gives_up(w)) {
         enqueue(w);
         return true;
       }
       w.withdrawn_ = true;
     }
   }
+  if (w.withdrawn_) park_abort(gp);  // not under lock_: whoever holds the g may be waiting for that
   if (woken != nullptr) wake(woken);
   return give_way(gp, leaf);
 }
@@ -170,7 +171,7 @@ bool ChanWaiter::withdraw_wait(Waiter* waiter) noexcept {
 bool HChan::leave(ChanWaiter& w) noexcept {
   LockGuard guard(lock_);
   if (!decltype(receivers_.queue)::linked(&w)) {
-    w.give_up_ = true;
+    w.give_up_.store(true, relaxed);
     return false;
   }
   dequeue(w);

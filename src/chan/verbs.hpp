@@ -27,7 +27,7 @@ inline void HChan::dequeue(ChanWaiter& w) noexcept {
 // The first who still waits: claimed for the caller, and queued until settle(). Null: nobody.
 inline ChanWaiter* HChan::claim_first(Waiting& side) noexcept {
   while (auto* w = static_cast<ChanWaiter*>(side.queue.front())) {
-    if (w->case_ == 0 || claim(w->g_->winner_, element_.boxed ? claim_busy : w->case_)) return w;
+    if (w->winner_ == nullptr || claim(*w->winner_, element_.boxed ? claim_busy : w->case_)) return w;
     dequeue(*w);  // CH4
   }
   return nullptr;
@@ -37,7 +37,7 @@ inline ChanWaiter* HChan::claim_first(Waiting& side) noexcept {
 inline void HChan::settle(ChanWaiter& w, bool done) noexcept {
   dequeue(w);
   w.done_ = done;
-  if (w.case_ != 0 && element_.boxed) settle_claim(w.g_->winner_, w.case_);
+  if (w.winner_ != nullptr && element_.boxed) settle_claim(*w.winner_, w.case_);
 }
 
 // ---- the two verbs
@@ -101,7 +101,7 @@ inline void HChan::load(void* room, void* value, ChanWaiter* claimed) {
   try {
     element_.load(room, value);
   } catch (...) {
-    if (claimed->case_ != 0) settle_claim(claimed->g_->winner_, claim_none);
+    if (claimed->winner_ != nullptr) settle_claim(*claimed->winner_, claim_none);
     throw;
   }
 }

@@ -41,7 +41,7 @@ bool walk(G* gp, Walk& seen) noexcept {
   const FrameLink* link = gp->leaf_;
   for (; link != nullptr && seen.count_ < frames_max; link = link->parent_) seen.sites_[seen.count_++] = link->site_;
   seen.cut_ = link != nullptr;
-  if (status::end_scan(gp->status_)) sched->queue_scanned(gp);
+  if (status::end_scan(gp->status_)) sched->queue_held(gp);
   sched->leave_user();
   return true;
 }
@@ -97,7 +97,7 @@ GInfo snapshot(G* gp) {
     }
     if (seen.cut_) info.stack.push_back(Frame{"...additional frames elided...", "", 0});
   } else {
-    const auto status = static_cast<Status>(gp->status_.load(relaxed) & ~scan_bit);  // any recent one
+    const Status status = status_in(gp->status_.load(relaxed));  // any recent one
     info.state = status == Status::running ? "running" : status == Status::waiting ? "waiting" : "runnable";
     const std::source_location last = gp->last_await_.load(relaxed);
     if (known(last)) info.stack.push_back(to_frame(last));

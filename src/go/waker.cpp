@@ -6,8 +6,8 @@
 
 namespace gmp::detail {
 
-WakerWaiter::WakerWaiter(WakerBlock* block) noexcept : block_(block) {
-  withdraw_ = [](Waiter* w) noexcept { return static_cast<WakerWaiter*>(w)->block_->withdraw(); };
+WakerWaiter::WakerWaiter() noexcept {
+  withdraw_ = [](Waiter* w) noexcept { return static_cast<WakerWaiter*>(w)->block_->withdraw(w); };
 }
 
 WakerBlock::WakerBlock(G* gp) noexcept : g_(gp) { hope_begin(gp); }
@@ -23,9 +23,15 @@ bool WakerBlock::park(FrameLink& leaf, Waiter& w) noexcept {
   park_begin(gp, leaf, WaitReason::suspend, &w);
   {
     LockGuard guard(lock_);
-    if (state_ != woken) {
+    if (state_ != woken && !gives_up(w)) {
       if (state_ == fresh) state_ = parked;
-      return true;  // or `forgotten`: it sleeps until its executor stops
+      queued_ = true;
+      return true;  // or `forgotten`: it sleeps until it is given up, or its executor stops
+    }
+    if (state_ != woken) {
+      state_ = dead;
+      end_hope();
+      w.withdrawn_ = true;
     }
   }
   park_abort(gp);
@@ -55,11 +61,16 @@ bool WakerBlock::wake() noexcept {
   return true;
 }
 
-bool WakerBlock::withdraw() noexcept {
+bool WakerBlock::withdraw(Waiter* w) noexcept {
   LockGuard guard(lock_);
   if (state_ == woken) return false;
+  if (w != nullptr && !queued_) {
+    w->give_up_.store(true, relaxed);
+    return false;
+  }
   state_ = dead;
   end_hope();
+  if (w != nullptr) w->withdrawn_ = true;
   return true;
 }
 

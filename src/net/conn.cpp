@@ -60,6 +60,7 @@ ClosedOp::Awaiter::~Awaiter() {
 bool ClosedOp::Awaiter::suspend(FrameLink& leaf) noexcept {
   const auto before = [&] { park_begin(g_, leaf, WaitReason::io_wait, &waiter_); };
   if (waiter_.fd_ != nullptr && waiter_.fd_->wait_released(waiter_, before)) return true;
+  if (waiter_.withdrawn_) park_abort(g_);
   return give_way(g_, leaf);
 }
 

@@ -82,9 +82,12 @@ void Descriptor::release() noexcept {
 
 bool Descriptor::withdraw_closer(Waiter& w) noexcept {
   LockGuard guard(mutex_.lock());
-  if (!FdMutex::Waiters::linked(&w)) return false;
+  if (!FdMutex::Waiters::linked(&w)) {
+    w.give_up_.store(true, relaxed);
+    return false;
+  }
   closers_.erase(&w);
-  return true;
+  return w.withdrawn_ = true;
 }
 
 // Under lock(). A side that nobody has needs no cancel: who takes it sees what there is to see (FM3).

@@ -87,12 +87,16 @@ class Descriptor : Immovable {
   // ---- ClosedOp's
   void ref() noexcept { refs_.fetch_add(1, relaxed); }  // [FD-REFS]
   void unref() noexcept;
-  /// Queues w until release(). False: it is over. before(): under the lock, just before w is published.
+  /// Queues w until release(). False: it is over, or w is withdrawn_, and before() was called then: under the lock, just before w is published.
   template <class F>
   bool wait_released(Waiter& w, F before) noexcept {
     LockGuard guard(mutex_.lock());
     if (released_) return false;
     before();
+    if (gives_up(w)) {
+      w.withdrawn_ = true;
+      return false;
+    }
     closers_.push_back(&w);
     return true;
   }

@@ -38,7 +38,7 @@ class Dial : Immovable {
   struct LookupWaiter : Waiter {
     LookupWaiter(G* gp, Dial& dial) noexcept : Waiter(gp, &LookupWaiter::withdraw), dial_(dial) {}
     static bool withdraw(Waiter* w) noexcept {
-      return w->withdrawn_ = static_cast<LookupWaiter*>(w)->dial_.lookup_->withdraw();
+      return static_cast<LookupWaiter*>(w)->dial_.lookup_->withdraw(*w);
     }
     Dial& dial_;
   };
@@ -80,6 +80,11 @@ bool Dial::begin(FrameLink& leaf) {
   Lookup::start(lookup_);
   const auto before = [&] { park_begin(gp_, leaf, WaitReason::io_wait, &waiter_, &Dial::lookup_step); };
   if (lookup_->wait(waiter_, before)) return true;
+  if (waiter_.withdrawn_) {
+    park_abort(gp_);
+    fail({}, errc::canceled);
+    return false;
+  }
   destination_ = std::move(lookup_->destination());
   return looked_up(&leaf);
 }

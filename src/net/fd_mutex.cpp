@@ -62,7 +62,10 @@ void FdMutex::take_waiters(WakeList& into) noexcept {
 
 bool FdMutex::withdraw(FdSide side, FdWaiter& w) noexcept {
   LockGuard guard(lock_);
-  if (!Waiters::linked(&w)) return false;
+  if (!Waiters::linked(&w)) {
+    w.give_up_.store(true, relaxed);
+    return false;
+  }
   queue(side).erase(&w);
   if (queue(side).empty()) state_.fetch_and(~waiting(side), acq_rel);  // [FD-WORD]
   return true;

@@ -38,6 +38,7 @@ class FdMutex : Immovable {
     it,        // held, and a reference
     queued,    // lock_or_queue: sleep. try_lock: somebody else has the side
     closed,    // nothing
+    given_up,  // lock_or_queue: only a reference; and before() was called
     overflow,  // nothing: too many references
   };
   static constexpr std::uint64_t refs_max = (1 << 20) - 1;
@@ -54,7 +55,7 @@ class FdMutex : Immovable {
   }
 
   /// Takes the side, or queues w for it. before(): called under the lock, just before w is published. Who is woken holds the side if
-  /// w.granted_; else the descriptor was closed, and it has a reference to give back by unref().
+  /// w.granted_; else the descriptor was closed, and it has a reference to give back by unref(). Likewise if it is given_up.
   template <class F>
   Got lock_or_queue(FdSide side, FdWaiter& w, F before) noexcept {
     LockGuard guard(lock_);
@@ -70,6 +71,10 @@ class FdMutex : Immovable {
     }
     w.granted_ = false;
     before();
+    if (gives_up(w)) {
+      if (queue(side).empty()) state_.fetch_and(~waiting(side), acq_rel);  // [FD-WORD]
+      return Got::given_up;                                                // with a reference, as who was withdrawn from the queue
+    }
     queue(side).push_back(&w);
     return Got::queued;
   }

@@ -85,6 +85,7 @@ bool FdOperation::begin(FrameLink* leaf) noexcept {
       phase_ = Phase::holding;
       return advance(leaf, true);
     case FdMutex::Got::queued:
+    case FdMutex::Got::given_up:  // by lock_or_queue() only
       return queue(leaf);
     case FdMutex::Got::closed:
       fail(errc::closed);
@@ -113,6 +114,13 @@ bool FdOperation::queue(FrameLink* leaf) noexcept {
       return advance(leaf, true);
     case FdMutex::Got::queued:
       return true;
+    case FdMutex::Got::given_up:
+      park_abort(g_);
+      phase_ = Phase::outside;
+      withdrawn_ = true;
+      fail(errc::canceled);
+      if (fd_->mutex_.unref()) fd_->release();
+      return false;
     case FdMutex::Got::closed:
       fail(errc::closed);
       return false;
@@ -132,7 +140,7 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
     fail(errc::closed);
   } else if (mutex.has_deadline(side_) && (when = side.deadline_.load(relaxed)) <= now_ns()) {  // [FD-WORD] has_deadline() acquires it
     fail(errc::timeout);
-  } else if (give_up_) {
+  } else if (gives_up(*this)) {
     withdrawn_ = true;
     fail(errc::canceled);
   } else if (!(try_now && attempt() == Next::over) && (when == never || arm(when))) {
@@ -343,10 +351,9 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
       if (self.fd_->mutex_.unref()) self.fd_->release();
       return true;
     }
-    self.give_up_ = true;
     return tearing_down() && !not_yet_woken(self);
   }
-  self.give_up_ = true;
+  self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
   if (tearing_down()) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op());
   return false;

@@ -138,9 +138,14 @@ void Lookup::finish() noexcept {
   if (w != nullptr) wake(w);
 }
 
-bool Lookup::withdraw() noexcept {
+bool Lookup::withdraw(Waiter& w) noexcept {
   LockGuard guard(lock_);
-  return std::exchange(waiter_, nullptr) != nullptr;
+  if (waiter_ != &w) {
+    w.give_up_.store(true, relaxed);
+    return false;
+  }
+  waiter_ = nullptr;
+  return w.withdrawn_ = true;
 }
 
 }  // namespace gmp::detail

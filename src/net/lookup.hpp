@@ -41,17 +41,21 @@ class Lookup {
   /// Starts the g. May throw what go() throws.
   static void start(const std::shared_ptr<Lookup>& self);
 
-  /// Queues w until the end. False: it is over. before(): under the lock, just before w is published.
+  /// Queues w until the end. False: it is over, or w is withdrawn_, and before() was called then: under the lock, just before w is published.
   template <class F>
   bool wait(Waiter& w, F before) noexcept {
     LockGuard guard(lock_);
     if (done_) return false;
     before();
+    if (gives_up(w)) {
+      w.withdrawn_ = true;
+      return false;
+    }
     waiter_ = &w;
     return true;
   }
-  /// False: w is about to be woken.
-  bool withdraw() noexcept;
+  /// False: w is about to be woken, or not queued yet.
+  bool withdraw(Waiter& w) noexcept;
 
   // After the end:
   Destination& destination() noexcept { return destination_; }

@@ -81,8 +81,8 @@ std::vector<G*> gs_of(const Sched* sched) {
   for_each_g(
       [](G* gp, void* p) {
         auto& c = *static_cast<Context*>(p);
-        const std::uint32_t status = gp->status_.load(acquire) & ~scan_bit;  // [G-STATUS]
-        if (status == static_cast<std::uint32_t>(Status::idle) || status == static_cast<std::uint32_t>(Status::dead)) return;
+        const Status status = status_in(gp->status_.load(acquire));  // [G-STATUS]
+        if (status == Status::idle || status == Status::dead) return;
         // It may have ended just now, and be another's by the time of this load.
         if (c.sched == nullptr || load_shared(gp->sched_) == c.sched) c.found.push_back(gp);
       },

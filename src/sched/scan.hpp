@@ -3,7 +3,7 @@
 //
 // A dump sets the scan bit of a waiting g to keep it from being queued (status.hpp), so whoever makes it runnable must not overwrite the bit:
 // a CAS, for the sake of something that happens once an hour.  Instead, dumps have periods.  Outside of them an M steps its own executor's gs
-// from waiting to runnable by a plain store, within its window.
+// from waiting to runnable by a plain store, within its window.  A g under until() says so in its status (may_hold): it takes the CAS always.
 //
 //   M       open = 1; look at scans; 0: store status; open = 0        (not 0: open = 0, and the CAS of status.hpp)
 //   dump    scans = 1; barrier on all threads; wait until no M's window is open; … scan bits …; scans = 0
@@ -32,7 +32,10 @@ class ReadyWindow : Immovable {
       open_.store(0, relaxed);  // nothing was done in it
       return status::make_runnable(status);
     }
-    if (status.load(relaxed) != status::word(Status::waiting)) fatal("gmp: a goroutine that does not wait was made ready");
+    if (status.load(relaxed) != status::word(Status::waiting)) [[unlikely]] {
+      open_.store(0, relaxed);
+      return status::make_runnable(status);
+    }
     status.store(status::word(Status::runnable), release);  // [G-STATUS]
     open_.store(0, release);                                // [SCAN] the dump sees the step
     return true;

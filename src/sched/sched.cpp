@@ -619,7 +619,7 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   gp->end_ = end;
   gp->reason_ = WaitReason::none;
   gp->locked_ = gp->started_ = false;
-  gp->winner_.store(0, relaxed);
+  gp->withdrawal_ = nullptr;
   root->g_ = gp;
   if (detect_deadlock_ && !has_main_) {
     has_main_ = true;  // by the thread that called run(), before any M runs
@@ -667,10 +667,34 @@ void Sched::ready_remote(G* gp) noexcept {
   gate_.leave();
 }
 
-void Sched::queue_scanned(G* gp) noexcept {
+void Sched::queue_held(G* gp) noexcept {
   if (!gate_.is_running()) return;
+  M* mp = tls_m;
+  if (mp != nullptr && mp->sched_ == this) {
+    Inside inside(mp);
+    if (mp->p_ != nullptr) {
+      push_tail(mp->p_, gp);
+      wake_one();
+      return;
+    }
+  }
   push_global(gp);
   wake_one();
+}
+
+bool hold_begin(G* gp) noexcept {
+  Sched* sched = gp->sched_;
+  sched->enter_user();  // it stays until the g, if it must be, is queued (ST2)
+  if (status::begin_hold(gp->status_)) return true;
+  sched->leave_user();
+  return false;
+}
+
+void hold_end(G* gp, bool wakes) noexcept {
+  Sched* sched = gp->sched_;
+  if (wakes) static_cast<void>(status::make_runnable(gp->status_));  // it is held: not yet queued
+  if (status::end_hold(gp->status_)) sched->queue_held(gp);
+  sched->leave_user();
 }
 
 void ready(G* gp) noexcept {
@@ -701,7 +725,7 @@ void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*ste
   gp->step_ = step;
   gp->reason_ = reason;
   gp->since_ns_ = coarse_now_ns();
-  status::begin_wait(gp->status_);
+  if (status::begin_wait(gp)) [[unlikely]] give_up(w);
 }
 
 void park_abort(G* gp) noexcept {
@@ -710,7 +734,9 @@ void park_abort(G* gp) noexcept {
   gp->step_ = nullptr;
 }
 
-void repark_begin(G* gp) noexcept { status::begin_wait(gp->status_); }
+void repark_begin(G* gp) noexcept {
+  if (status::begin_wait(gp)) [[unlikely]] give_up(gp->waiter_);
+}
 
 bool give_way(G* gp, FrameLink& leaf) noexcept {
   if (attention.load(relaxed) == 0) return false;
@@ -765,10 +791,16 @@ bool Sched::submit_io(M* mp, IoOp* op) noexcept {
   return true;
 }
 
+// WD2, for who sleeps on an operation: it ends as soon as it is submitted.
+static void cancel_if_asked(G* gp, IoOp* op) noexcept {
+  if (gp->withdrawal_ != nullptr && gp->withdrawal_->asked()) [[unlikely]] io_cancel(op);
+}
+
 void io_park(G* gp, FrameLink& leaf, IoOp* op, Waiter* w, bool (*step)(G*)) noexcept {
   M* mp = gp->m_;
   op->g_ = gp;
   park_begin(gp, leaf, WaitReason::io_wait, w, step);
+  cancel_if_asked(gp, op);
   if (mp->sched_->submit_io(mp, op)) return;
   // An M without a P has no ring: the g is queued, and its step submits when it runs with a P again.
   park_abort(gp);
@@ -781,6 +813,7 @@ void io_park(G* gp, FrameLink& leaf, IoOp* op, Waiter* w, bool (*step)(G*)) noex
 void io_repark(G* gp, IoOp* op) noexcept {
   op->g_ = gp;
   repark_begin(gp);
+  cancel_if_asked(gp, op);
   gp->sched_->submit_io(gp->m_, op);
 }
 

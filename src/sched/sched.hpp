@@ -184,7 +184,7 @@ class Sched : Immovable {
   void entering_blocking(M* mp) noexcept;
 
   /// A dump has let go of a g that was made ready meanwhile.
-  void queue_scanned(G* gp) noexcept;  // between enter_user() and leave_user()
+  void queue_held(G* gp) noexcept;  // between enter_user() and leave_user()
   /// A stretch in which the executor must not go: begun while one of its gs still waits.
   bool enter_if_running() noexcept { return gate_.enter_if_running(); }
   void enter_user() noexcept { gate_.enter(); }

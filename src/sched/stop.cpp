@@ -14,7 +14,8 @@
 //   ST1  nobody but the stopper touches a P from the end of step 2 on.
 //   ST2  a thread that has unlinked a waiter, but not readied its g yet, keeps the executor alive, and so does a dump of one of its gs: see
 //        gate.hpp.
-//   ST3  from step 5 on the stopper holds the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed.
+//   ST3  from step 5 on the stopper has the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed. And
+//        the hold bit of those under until(): nobody withdraws one beside the stopper.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -190,11 +191,13 @@ void Sched::teardown() {
   std::sort(gs.begin(), gs.end(), [](G* a, G* b) { return a->id_ > b->id_; });
   Teardown scope(this);
   const auto is_waiting = [](G* gp) {
-    return (gp->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting);  // [G-STATUS]
+    return status_in(gp->status_.load(acquire)) == Status::waiting;  // [G-STATUS]
   };
   for (G* gp : gs) {  // ST3; no ScanPeriod: our own Ms are gone. A dump that holds the bit already is through soon
     const auto needs_bit = [&] { return (gp->status_.load(acquire) & scan_bit) != 0 || is_waiting(gp); };  // [G-STATUS]
     while (!status::begin_scan(gp->status_) && needs_bit()) sys::yield_thread();
+    const auto is_held = [&] { return (gp->status_.load(acquire) & hold_bit) != 0; };  // [G-STATUS]
+    while (!status::begin_hold(gp->status_) && is_held()) sys::yield_thread();
   }
   // A g in a foreign await cannot be destroyed: somebody holds its bridge.
   const std::int64_t grace_ends = deadline_after(now_ns(), options_.stop_grace);

@@ -12,7 +12,9 @@
 // Invariants:
 //   SE1  a g that was claimed by a channel while 3 still unlocks the others must not be gone before it is through: 4 takes the lock of every
 //        channel but the winner's, and that one was free when the winner claimed. So what 3 reads of the frame is there while it holds one lock.
-//   SE2  the outcome (done_ of the winner's waiter, G::winner_) is written before the g is made ready, and read after it runs.
+//   SE2  the outcome (done_ of the winner's waiter, winner_) is written before the g is made ready, and read after it runs.
+//   SE3  until 3 has queued all waiters, the g cannot be claimed, and must not be withdrawn: 3 is still at them. Hence the anchor, the first of
+//        the channels (a nil one, if there is none): its lock is held from before the g waits until they are queued.
 #include "gmp/detail/select/selection.hpp"
 
 #include <algorithm>
@@ -101,12 +103,14 @@ void Selection::lock_all() noexcept {
   }
   std::sort(locks_, locks_ + locked_, std::less<>());
   locked_ = static_cast<std::uint32_t>(std::unique(locks_, locks_ + locked_) - locks_);
+  if (locked_ == 0) anchor().lock_.lock();
   for (std::uint32_t i = 0; i < locked_; ++i) locks_[i]->lock_.lock();
 }
 
 // After the last unlock the frame may be gone (SE1): what is needed then is kept here.
 void Selection::unlock_all() noexcept {
   HChan** const locks = locks_;
+  if (locked_ == 0) return anchor().lock_.unlock();
   for (std::uint32_t i = locked_; i > 0;) {
     HChan* chan = locks[--i];
     chan->lock_.unlock();
@@ -148,28 +152,38 @@ bool Selection::begin(G* gp, FrameLink& leaf) {
     if (woken != nullptr) wake(woken);
     return give_way(gp, leaf);
   }
-  parked_ = true;
-  gp->winner_.store(claim_none, relaxed);  // SC1: nobody knows the g's waiters yet; the locks publish it
   park_begin(gp, leaf, count_ == 0 ? WaitReason::select_no_cases : WaitReason::select, this);
+  if (gives_up(*this)) {
+    withdrawn_ = true;
+    unlock_all();
+    park_abort(gp);
+    return give_way(gp, leaf);
+  }
+  parked_ = queued_ = true;
+  enqueue_all();
+  unlock_all();
+  return true;
+}
+
+void Selection::enqueue_all() noexcept {
   shuffle();
   for (std::uint32_t n = 0; n < count_; ++n) {
     const std::uint32_t i = cases_[n].turn_;
     CaseRecord& c = cases_[i];
     if (c.chan_ == nullptr) continue;
     const auto side = c.kind_ == CaseRecord::Kind::send ? ChanWaiter::Side::send : ChanWaiter::Side::recv;
-    ChanWaiter& w = c.waiter_.emplace(gp, *c.chan_, side, c.element_);
+    ChanWaiter& w = c.waiter_.emplace(g_, *c.chan_, side, c.element_);
     w.case_ = i + 1;
+    w.winner_ = &winner_;
     c.waits_ = true;
     c.chan_->enqueue(w);
   }
-  unlock_all();
-  return true;
 }
 
 void Selection::leave() noexcept {
   if (!parked_) return;
   parked_ = false;
-  const std::uint32_t winner = g_->winner_.load(acquire);  // [CLAIM-G]
+  const std::uint32_t winner = winner_.load(acquire);  // [CLAIM-G]
   if (winner != claim_none && winner < claim_withdrawn) {
     index_ = static_cast<int>(winner) - 1;
     cases_[index_].done_ = cases_[index_].waiter_.get().done_;
@@ -186,7 +200,14 @@ void Selection::leave() noexcept {
 // Off a stopping executor's g they come at once: the channels may be in frames that are destroyed before its own.
 bool Selection::withdraw_select(Waiter* waiter) noexcept {
   auto& self = static_cast<Selection&>(*waiter);
-  if (claim(self.g_->winner_, claim_withdrawn))
+  {
+    LockGuard guard(self.anchor().lock_);
+    if (!self.queued_) {  // SE3
+      self.give_up_.store(true, relaxed);
+      return false;
+    }
+  }
+  if (claim(self.winner_, claim_withdrawn))
     self.withdrawn_ = true;  // channels that come upon its waiters drop them; the rest goes with leave()
   else if (!tearing_down() || not_yet_woken(self))
     return false;

@@ -28,8 +28,11 @@ CondWaiter::CondWaiter(Cond& cond, G* gp) noexcept : MutexWaiter(cond.mutex_, gp
 // After the sleep in the list: the mutex must be had, also by who was withdrawn.
 bool CondWaiter::advance() noexcept {
   if (!std::exchange(relocking_, true)) {
-    give_up_ = false;  // a withdrawal that came after the signal
-    if (g_ != nullptr) g_->reason_ = WaitReason::mutex_lock;
+    give_up_.store(false, relaxed);  // a withdrawal that came after the signal
+    if (g_ != nullptr) {
+      g_->reason_ = WaitReason::mutex_lock;
+      g_->withdrawal_ = nullptr;  // from here on there is nothing to give up: WD2 must not ask
+    }
   }
   const bool withdrawn = std::exchange(withdrawn_, false);
   const bool has_mutex = MutexWaiter::advance();

@@ -83,7 +83,7 @@ bool MutexWaiter::compete() noexcept {
       old = state.load(relaxed);
       continue;
     }
-    const bool leaving = !free && give_up_;  // W4: instead of a further sleep
+    const bool leaving = !free && gives_up(*this);  // W4: instead of a further sleep
     std::uint32_t next = old;
     if (free)
       next |= Mutex::locked;

@@ -58,7 +58,7 @@ bool RWMutexWriter::claim() noexcept {
   std::uint64_t old = rw_->state_.load(relaxed);  // a guess: the CAS decides
   for (;;) {
     const bool free = (old & (RWMutex::writer | RWMutex::readers)) == 0;
-    if (!free && give_up_) {  // W4
+    if (!free && gives_up(*this)) {  // W4
       withdraw_for_good();
       return true;
     }

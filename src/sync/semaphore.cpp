@@ -32,11 +32,10 @@ bool SemaphoreWaiter::withdraw_acquire(Waiter* waiter) noexcept {
 bool SemaphoreAwaiter::suspend(FrameLink& leaf) noexcept {
   SemaphoreWaiter& w = waiter_.emplace(semaphore_, units_, g_);
   if (!semaphore_.try_take(w.units_)) {
-    const bool for_ever = semaphore_.too_many(w.units_);
-    if (for_ever) semaphore_.hopeless_.fetch_add(1, relaxed);  // a number: it carries nothing else
-    park_begin(g_, leaf, WaitReason::semacquire, &w);
-    if (for_ever || !semaphore_.take_or_queue(w)) return true;
-    park_abort(g_);
+    G* gp = g_;
+    park_begin(gp, leaf, WaitReason::semacquire, &w);
+    if (!semaphore_.take_or_queue(w)) return true;
+    park_abort(gp);
   }
   return Sleeper<SemaphoreWaiter>::finish(w, leaf);
 }
@@ -55,16 +54,19 @@ void Semaphore::acquire_blocking(std::int64_t n) {
   detail::SemaphoreWaiter w(*this, n, nullptr);
   detail::ThreadParker parker;
   w.thread_ = &parker;
-  const bool for_ever = too_many(w.units_);
-  if (for_ever) hopeless_.fetch_add(1, detail::relaxed);  // a number: it carries nothing else
-  if (for_ever || !take_or_queue(w)) parker.park();
+  if (!take_or_queue(w)) parker.park();
 }
 
-// True: has its units, or is withdrawn. False: queued, and so published.
+// True: has its units, or is withdrawn. False: queued, or counted as hopeless, and so published.
 bool Semaphore::take_or_queue(detail::SemaphoreWaiter& w) noexcept {
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::LockGuard guard(root.lock());
-  if (w.give_up_) return w.withdrawn_ = true;
+  if (detail::gives_up(w)) return w.withdrawn_ = true;
+  if (too_many(w.units_)) {  // SW3
+    hopeless_.store(hopeless_.load(detail::relaxed) + 1, detail::relaxed);
+    w.for_ever_ = true;
+    return false;
+  }
   std::uint64_t old = state_.load(detail::relaxed);  // a guess while the bit is not set: the CAS decides
   while ((old & waited_for) == 0) {
     const bool enough = w.units_ <= old / unit;
@@ -118,16 +120,17 @@ bool Semaphore::give_back(std::uint64_t units) noexcept {
 
 // True: w was queued, or asleep for ever, and is not any more.
 bool Semaphore::leave(detail::SemaphoreWaiter& w) noexcept {
-  if (too_many(w.units_)) {  // SW3
-    hopeless_.fetch_sub(1, detail::relaxed);  // a number: it carries nothing else
-    return w.withdrawn_ = true;
-  }
   detail::SemaRoot& root = detail::SemaRoot::of(key());
   detail::WakeList woken;
   {
     detail::LockGuard guard(root.lock());
+    if (w.for_ever_) {
+      w.for_ever_ = false;
+      hopeless_.store(hopeless_.load(detail::relaxed) - 1, detail::relaxed);
+      return w.withdrawn_ = true;
+    }
     if (!root.queued(w)) {
-      w.give_up_ = true;
+      w.give_up_.store(true, detail::relaxed);
       return false;
     }
     root.erase(w);

@@ -18,23 +18,31 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   if ((self->flags_.fetch_or(g_ended, acq_rel) & no_handle) != 0 && has_thrown && !tearing_down())  // [JOIN-FLAGS] J3
     report_panic(gp->sched_, gp, self->thrown_);
   Waiter* joiner = self->slot_.exchange(self->ended_mark(), acq_rel);  // [JOIN] J1, J2
-  if (joiner != nullptr) wake(joiner);
+  if (joiner != nullptr && joiner != self->given_up_mark()) wake(joiner);
   self->unref();
 }
 
 bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) {
   w.g_ = gp;
   park_begin(gp, leaf, WaitReason::join, &w);
-  Waiter* nobody = nullptr;
-  if (slot_.compare_exchange_strong(nobody, &w, acq_rel, acquire)) return true;  // [JOIN] J1
-  park_abort(gp);
-  if (nobody != ended_mark()) throw_joined();
+  Waiter* found = nullptr;
+  const bool gives_up_itself = gives_up(w);
+  if (!gives_up_itself && slot_.compare_exchange_strong(found, &w, acq_rel, acquire)) return true;  // [JOIN] J1
+  park_abort(gp);  // after it nobody withdraws w any more
+  Waiter* mark = given_up_mark();
+  const bool was_marked = slot_.compare_exchange_strong(mark, nullptr, acq_rel, acquire);  // [JOIN] J1
+  w.withdrawn_ = gives_up_itself || was_marked || found == given_up_mark();
+  if (!w.withdrawn_ && found != ended_mark()) throw_joined();
   return false;
 }
 
-bool JoinWaiter::withdraw(Waiter* w) noexcept {
-  Waiter* expected = w;
-  return static_cast<JoinWaiter*>(w)->block_->slot_.compare_exchange_strong(expected, nullptr, acq_rel, acquire);  // [JOIN] J1
+bool JoinWaiter::withdraw(Waiter* waiter) noexcept {
+  auto& w = static_cast<JoinWaiter&>(*waiter);
+  Atomic<Waiter*>& slot = w.block_->slot_;
+  Waiter* found = waiter;
+  if (slot.compare_exchange_strong(found, nullptr, acq_rel, acquire)) return w.withdrawn_ = true;  // [JOIN] J1
+  if (found == nullptr && !tearing_down()) slot.compare_exchange_strong(found, w.block_->given_up_mark(), acq_rel, acquire);  // [JOIN] J1
+  return false;
 }
 
 void JoinBlock::wait_blocking() {

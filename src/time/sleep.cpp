@@ -1,17 +1,35 @@
 // src/time/sleep.cpp — a g parks on a timer in its own frame.
 // Go: runtime/time.go (timeSleep, goroutineReady).  Room: time (floor 5).
+//
+// The timer is in its heap before the g waits; state_ is where its fire, the g and a withdrawal meet, each by one RMW:
+//   the g       armed -> parked      it sleeps. Else it has fired already, or is given up: it does not
+//   the fire    -> over              it was parked: the g goes on. Else there is nobody to wake
+//   withdrawal  parked -> over       the g goes on. It was armed: armed -> over; the g will find that
+//   SL1  a fire touches nothing of the frame after its RMW, unless it found `parked`; then the g waits for it. Who takes a timer back waits for a fire
+//        that has begun (remove_sync).
 #include "gmp/time.hpp"
 
 namespace gmp::detail {
 
 SleepOp::Awaiter::Awaiter(G* gp, SleepOp&& op) noexcept : OperationAwaiter(gp), ns_(op.ns_), absolute_(op.absolute_) {}
 
-SleepOp::Awaiter::SleepWaiter::SleepWaiter() noexcept : Timer(&Awaiter::fire) {
-  withdraw_ = [](Waiter* w) noexcept { return TimerHeap::remove(static_cast<SleepWaiter*>(w)); };
-}
+SleepOp::Awaiter::SleepWaiter::SleepWaiter() noexcept : Timer(&Awaiter::fire) { withdraw_ = &Awaiter::withdraw; }
 
 void SleepOp::Awaiter::fire(Timer* timer, std::int64_t) noexcept {
-  ready(static_cast<SleepWaiter*>(timer)->g_);
+  auto& w = *static_cast<SleepWaiter*>(timer);
+  G* gp = w.g_;
+  if (w.state_.exchange(over, acq_rel) == parked) ready(gp);  // [SLEEP]
+}
+
+bool SleepOp::Awaiter::withdraw(Waiter* waiter) noexcept {
+  auto& w = static_cast<SleepWaiter&>(*waiter);
+  std::uint32_t was = parked;
+  if (!w.state_.compare_exchange_strong(was, over, acq_rel, acquire)) {  // [SLEEP]
+    if (was == armed && w.state_.compare_exchange_strong(was, over, acq_rel, acquire)) w.give_up_.store(true, relaxed);  // [SLEEP] W4
+    return false;
+  }
+  TimerHeap::remove_sync(&w);
+  return w.withdrawn_ = true;
 }
 
 bool SleepOp::Awaiter::suspend(FrameLink& leaf) {
@@ -20,14 +38,14 @@ bool SleepOp::Awaiter::suspend(FrameLink& leaf) {
   const std::int64_t when = absolute_ ? ns_ : deadline_after(now, ns_);
   if (when <= now) return give_way(gp, leaf);
   waiter_.g_ = gp;
+  timer_add(gp, &waiter_, when);
   park_begin(gp, leaf, WaitReason::sleep, &waiter_);
-  try {
-    timer_add(gp, &waiter_, when);
-  } catch (...) {
-    park_abort(gp);
-    throw;
-  }
-  return true;
+  std::uint32_t was = armed;
+  if (!gives_up(waiter_) && waiter_.state_.compare_exchange_strong(was, parked, acq_rel, acquire)) return true;  // [SLEEP]
+  park_abort(gp);
+  waiter_.withdrawn_ = gives_up(waiter_);
+  if (waiter_.withdrawn_) TimerHeap::remove_sync(&waiter_);
+  return give_way(gp, leaf);
 }
 
 }  // namespace gmp::detail

@@ -4,10 +4,9 @@
 // The channel has room for one value, which nobody is shown (Go 1.23): a fire finds it empty, or drops the tick.  After stop() or reset() nothing
 // old can be received: the fire is over or will not come, and what it sent is taken out again.
 //
-//   TC1  armed_ is true from before the timer enters a heap until it has left that for good: its last fire is over, it was removed, or its
-//        executor has stopped and said so. While it is false no heap is touched: that may be gone, with its executor.
+//   TC1  those who stop or reset it are one at a time (owner_lock_): the owner that GuestTimer wants.
 //   TC2  the channel's last handle takes the timer with it; nobody else can be at it then, but a fire, which is waited for.
-//   TC3  a fire takes the channel's lock and no other; so stop() may hold lock_ while it waits for one.
+//   TC3  a fire takes the channel's lock and no other; so stop() may hold owner_lock_ while it waits for one.
 #include "gmp/detail/time/timer_chan.hpp"
 
 #include <chrono>
@@ -28,7 +27,7 @@ When to_time_point(std::int64_t ns) noexcept { return When(std::chrono::nanoseco
 
 }  // namespace
 
-TimerChan::TimerChan() noexcept : Timer(&TimerChan::fire, true), ChanSource{&TimerChan::channel_gone} {}
+TimerChan::TimerChan() noexcept : GuestTimer(&TimerChan::fire), ChanSource{&TimerChan::channel_gone} {}
 
 TimerChan& TimerChan::of(const ChanRef& chan) noexcept { return static_cast<TimerChan&>(*chan.get()->source()); }
 
@@ -50,30 +49,16 @@ void TimerChan::start(std::int64_t duration_ns, std::int64_t period_ns) {
   const std::int64_t now = now_ns();
   const std::int64_t due = duration_ns <= 0 ? now : deadline_after(now, duration_ns);
   if (due == never) return;
-  Sched* sched = sched_here();
-  if (sched == nullptr) return;  // a stopped executor's frames are being destroyed
   period_ = period_ns;
-  armed_.store(true, relaxed);  // TC1; the heap's lock publishes it
-  try {
-    if (!timer_add(sched, this, due)) armed_.store(false, relaxed);
-  } catch (...) {
-    armed_.store(false, relaxed);
-    throw;
-  }
+  arm(sched_here(), due);  // if its executor stops, nobody waits
 }
 
 void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   auto& self = *static_cast<TimerChan*>(timer);
-  if (now == never) {  // its executor has stopped
-    self.armed_.store(false, release);  // [TIMER-ARMED]
-    return;
-  }
+  if (!self.begins(now)) return self.through();
   When value = to_time_point(now);
   static_cast<void>(self.chan_->try_send(&value));  // full: this tick is dropped
-  if (self.period_ == 0) {
-    self.armed_.store(false, release);  // [TIMER-ARMED] the last that we touch
-    return;
-  }
+  if (self.period_ == 0) return self.through();
   const std::int64_t late = now - self.when_ns;
   const std::int64_t next = deadline_after(self.when_ns, self.period_ * (1 + late / self.period_));  // in step with the first
   try {
@@ -84,11 +69,7 @@ void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
 }
 
 bool TimerChan::stop_locked() noexcept {
-  bool stopped = false;
-  if (armed_.load(acquire)) {  // [TIMER-ARMED]
-    stopped = TimerHeap::remove_sync(this);
-    armed_.store(false, relaxed);  // under lock_: no fire is left that would
-  }
+  bool stopped = disarm_and_wait();
   When stale;
   if (chan_->try_recv(&stale) == HChan::Outcome::done) stopped = true;
   return stopped;
@@ -97,14 +78,14 @@ bool TimerChan::stop_locked() noexcept {
 bool TimerChan::stop(const ChanRef& chan) noexcept {
   if (chan.get() == nullptr) return false;
   TimerChan& self = of(chan);
-  LockGuard guard(self.lock_);
+  LockGuard guard(self.owner_lock_);
   return self.stop_locked();
 }
 
 bool TimerChan::reset(const ChanRef& chan, std::int64_t duration_ns, std::int64_t period_ns) {
   if (chan.get() == nullptr) return false;
   TimerChan& self = of(chan);
-  LockGuard guard(self.lock_);
+  LockGuard guard(self.owner_lock_);
   const bool was_active = self.stop_locked();
   self.start(duration_ns, period_ns);
   return was_active;
@@ -118,7 +99,7 @@ void TimerChan::reset_ticker(const ChanRef& chan, std::int64_t period_ns) {
 // TC2
 void TimerChan::channel_gone(ChanSource* source) noexcept {
   auto& self = static_cast<TimerChan&>(*source);
-  if (self.armed_.load(acquire)) TimerHeap::remove_sync(&self);  // [TIMER-ARMED]
+  self.disarm_and_wait();
   delete &self;
 }
 

@@ -6,7 +6,7 @@ namespace gmp::detail {
 
 bool NotifyList::join(Waiter& w) noexcept {
   LockGuard guard(lock_);
-  if (w.give_up_) {
+  if (gives_up(w)) {
     w.withdrawn_ = true;
     return false;
   }
@@ -39,7 +39,7 @@ void NotifyList::notify_each() noexcept {
 bool NotifyList::withdraw(Waiter& w) noexcept {
   LockGuard guard(lock_);
   if (!list_.linked(&w)) {
-    w.give_up_ = true;
+    w.give_up_.store(true, relaxed);
     return false;
   }
   list_.erase(&w);

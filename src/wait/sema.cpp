@@ -89,7 +89,7 @@ bool Sema::acquire_or_queue(SemaWaiter& w, bool in_front, Undo undo) noexcept {
     w.granted_ = true;
     return true;
   }
-  if (w.give_up_ && undo(w)) return w.withdrawn_ = true;  // S5
+  if (gives_up(w) && undo(w)) return w.withdrawn_ = true;  // S5
   if (in_front)
     root.push_front(w);
   else
@@ -104,7 +104,7 @@ bool Sema::withdraw(SemaWaiter& w, Undo undo) noexcept {
     root.erase(w);
     return w.withdrawn_ = true;
   }
-  w.give_up_ = true;  // S5
+  w.give_up_.store(true, relaxed);  // S5
   return false;
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "gmp/detail/base/assert.hpp"
+#include "gmp/detail/park.hpp"
+#include "sched/status.hpp"
 
 namespace gmp::detail {
 
@@ -46,14 +48,9 @@ bool ModelG::step() {
 }
 
 bool ModelG::cancel() {
-  std::uint32_t was = waiting;
-  if (!gp.status_.compare_exchange_strong(was, waiting | detail::scan_bit, detail::acq_rel, detail::relaxed)) return false;
-  detail::Waiter* w = gp.waiter_;
-  const bool out = w->withdraw_(w);
-  const std::uint32_t left = gp.status_.fetch_and(~detail::scan_bit, detail::acq_rel);
-  check(!out || left == (waiting | detail::scan_bit), "withdrawn and woken");
-  if (out) detail::ready(&gp);
-  return out;
+  if (!withdrawable_.hold()) return false;
+  withdrawable_.withdraw_held();
+  return true;
 }
 
 void ModelG::stop(detail::Waiter& w) {
@@ -76,29 +73,30 @@ void park_begin(G* gp, FrameLink& leaf, WaitReason, Waiter* w, bool (*step)(G*))
   gp->leaf_ = &leaf;
   gp->waiter_ = w;
   gp->step_ = step;
-  gp->status_.store(model::waiting, release);
+  if (status::begin_wait(gp)) give_up(w);
 }
 
 void park_abort(G* gp) noexcept {
-  std::uint32_t was = model::waiting;
-  while (!gp->status_.compare_exchange_weak(was, model::running, acq_rel, relaxed)) {
-    was = model::waiting;
-    cpu_pause();
-  }
+  status::abort_wait(gp->status_);
   gp->waiter_ = nullptr;
   gp->step_ = nullptr;
 }
 
-void repark_begin(G* gp) noexcept { gp->status_.store(model::waiting, release); }
+void repark_begin(G* gp) noexcept {
+  if (status::begin_wait(gp)) give_up(gp->waiter_);
+}
+
+bool hold_begin(G* gp) noexcept { return status::begin_hold(gp->status_); }
+
+// Whoever finds it runnable without a bit runs it: there is no queue.
+void hold_end(G* gp, bool wakes) noexcept {
+  if (wakes) model::check(!status::make_runnable(gp->status_), "withdrawn, and not held");
+  static_cast<void>(status::end_hold(gp->status_));
+}
 
 bool give_way(G*, FrameLink&) noexcept { return false; }
 
-void ready(G* gp) noexcept {
-  std::uint32_t was = gp->status_.load(relaxed);
-  do {
-    if ((was & ~scan_bit) != model::waiting) fatal("a goroutine that does not wait was made ready");
-  } while (!gp->status_.compare_exchange_weak(was, model::runnable | (was & scan_bit), acq_rel, relaxed));
-}
+void ready(G* gp) noexcept { static_cast<void>(status::make_runnable(gp->status_)); }
 
 void ready_handoff(G* gp) noexcept { ready(gp); }
 

@@ -2,7 +2,7 @@
 // Go: none.  Room: tests/model.
 //
 // A modelled thread stands for a g and for the M that runs it: it parks by really blocking, and runs the step when it was made ready, as an
-// M's loop does.  The status word is played faithfully, scan bit included, since withdrawal leans on it.
+// M's loop does.  The steps of the status word, and the withdrawal that leans on them, are the production ones.
 //
 //     ModelG g;
 //     MutexWaiter w(mutex, &g.gp);
@@ -12,6 +12,7 @@
 
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/wait/waiter.hpp"
+#include "gmp/detail/wait/withdrawal.hpp"
 #include "model/model.hpp"
 #include "wait/sleeper.hpp"
 
@@ -34,7 +35,11 @@ struct ModelG {
   detail::G gp;
   detail::FrameLink leaf;
 
-  ModelG() { gp.status_.store(static_cast<std::uint32_t>(detail::Status::running), detail::relaxed); }
+  /// withdrawable: its operation is under until().
+  explicit ModelG(bool withdrawable = true) {
+    gp.status_.store(static_cast<std::uint32_t>(detail::Status::running), detail::relaxed);
+    if (withdrawable) withdrawable_.begin(&gp);
+  }
 
   /// Blocks until it is made ready, and runs its step; until the operation is over.
   void sleep();
@@ -50,11 +55,14 @@ struct ModelG {
   /// What an M's loop does before it goes on in the frame of a woken g; false: it sleeps again.
   bool step();
 
-  /// What a canceller does, once: if the g waits, keeps it waiting and withdraws. True: the operation was withdrawn by this.
+  /// What a canceller does, once. True: the g waited, and was held meanwhile.
   bool cancel();
 
   /// What stop() does, on a thread that is tearing_down: nobody will run the g any more, whatever it waits for or has got.
   void stop(detail::Waiter& w);
+
+ private:
+  detail::Withdrawable withdrawable_;
 };
 
 }  // namespace gmp::model

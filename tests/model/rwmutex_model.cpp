@@ -232,7 +232,7 @@ void gives_up_rather_than_sleep(model::Run& run) {
   const unsigned now = run.choose(3);
   if (now == 1) check(guarded.rw.try_lock(), "a newcomer is faster");
   if (now == 2) check(guarded.rw.try_rlock(), "a newcomer is faster");
-  w.give_up_ = true;
+  w.give_up_.store(true, detail::relaxed);
   check(g.woken() && g.step(), "it does not sleep");
   check(w.withdrawn_ == (now != 0), "what is free is had");
   if (now == 2)

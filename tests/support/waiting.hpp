@@ -21,7 +21,7 @@ inline int waiting_for(Executor* ex, detail::WaitReason reason) {
   for (detail::G* gp : detail::gs_of(sched)) {
     if (!detail::status::begin_scan(gp->status_)) continue;
     n += gp->sched_ == sched && gp->reason_ == reason;
-    if (detail::status::end_scan(gp->status_)) gp->sched_->queue_scanned(gp);
+    if (detail::status::end_scan(gp->status_)) gp->sched_->queue_held(gp);
   }
   return n;
 }

@@ -93,8 +93,15 @@ std::uint32_t cheap_random() noexcept;
 /// Spinning on a lock whose owner runs pays only if there is another CPU and another running P, and this P has nothing else to do.
 bool can_spin(G* gp, int iteration) noexcept;
 
-/// The one call down the stairs: the room wait takes w off its queue (Waiter W4), for a stopping executor.
+/// The calls down the stairs. The room wait takes w off its queue (Waiter W4), for a stopping executor.
 bool withdraw(Waiter* w) noexcept;
+/// The g of w is about to sleep, and has been asked to give up: w's operation shall end rather than be queued.
+void give_up(Waiter* w) noexcept;
+
+/// For who withdraws gp from what it waits on, while its operation cannot end (withdrawal.hpp). True: gp waits, and goes on, or anywhere, only
+/// after hold_end(), which also makes it ready if `wakes`.
+bool hold_begin(G* gp) noexcept;
+void hold_end(G* gp, bool wakes) noexcept;
 
 /// While the frames of a stopped executor are destroyed on this thread: primitives check and wake nothing of that executor.
 bool tearing_down() noexcept;

@@ -91,6 +91,7 @@ class CondAwaiter : public OperationAwaiter<CondAwaiter> {
   bool suspend(FrameLink& leaf) noexcept;
   bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() noexcept { parked_ = false; }
+  void resume_withdrawn() noexcept { parked_ = false; }
 
  private:
   void abandoned() noexcept;

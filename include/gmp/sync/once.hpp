@@ -158,10 +158,12 @@ class OnceTaskAwaiter : public OperationAwaiter<Self> {
   GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
     if (child_) return child_->await_suspend(frame);
     G* gp = frame.promise().g_;
-    OnceState& once = static_cast<Self*>(this)->once();
-    if (once.park(frame.promise(), gp, waiter_)) return std::noop_coroutine();
+    if (this->suspend_in(gp, frame.promise())) return std::noop_coroutine();
     return transfer(gp, frame);
   }
+  /// Of one that does not run f.
+  bool suspend(FrameLink& leaf) noexcept { return static_cast<Self*>(this)->once().park(leaf, this->g_, waiter_); }
+  bool runs_child() const noexcept { return child_.has_value(); }
   bool withdrawn() const noexcept { return !child_ && waiter_.get().withdrawn_; }  // after await_suspend()
 
  protected:

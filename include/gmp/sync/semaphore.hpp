@@ -22,6 +22,7 @@ struct SemaphoreWaiter : SemaWaiter {
 
   Semaphore* semaphore_;
   std::uint64_t units_;
+  bool for_ever_ = false;  // it asks for more than there is, and is counted so; under the root's lock
 
  private:
   static bool withdraw_acquire(Waiter* w) noexcept;
@@ -111,7 +112,7 @@ class Semaphore : detail::Immovable {
 
   detail::Atomic<std::uint64_t> state_;
   std::uint64_t full_;                          // state_ with all units free
-  detail::Atomic<std::uint32_t> hopeless_{0};  // how many wait for more than there is
+  detail::Atomic<std::uint32_t> hopeless_{0};  // how many wait for more than there is; changed under the root's lock
 };
 
 namespace detail {

@@ -96,13 +96,13 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
       default: {  // acquire, at the end or in front, at times withdrawn before it came
         auto w = std::make_unique<Sleeper>(sema, next_id++);
         const bool in_front = random.below(4) == 0;
-        w->give_up_ = random.below(16) == 0;
+        w->give_up_.store(random.below(16) == 0, relaxed);
         const bool agrees = random.below(2) == 0;
         const bool through = sema.acquire_or_queue(*w, in_front, agrees ? &yes : &no);
         if (expected.permits > 0) {
           --expected.permits;
           ASSERT_TRUE(through && w->granted_ && !w->withdrawn_);
-        } else if (w->give_up_ && agrees) {
+        } else if (gives_up(*w) && agrees) {
           ASSERT_TRUE(through && !w->granted_ && w->withdrawn_);
         } else {
           ASSERT_FALSE(through);
@@ -143,7 +143,7 @@ TEST(Sema, EveryStepLeavesWhatTheReferenceModelHas) {
         Sleeper& w = *found->second.second;
         if (random.below(3) == 0) {
           ASSERT_FALSE(Sema::withdraw(w, &no));
-          ASSERT_TRUE(w.give_up_ && !w.withdrawn_ && w.next_ != nullptr);
+          ASSERT_TRUE(gives_up(w) && !w.withdrawn_ && w.next_ != nullptr);
           break;
         }
         ASSERT_TRUE(Sema::withdraw(w, &yes));

@@ -9,7 +9,7 @@
 //   CH2  a value is moved while both sides are in place: its giver is still queued, or has not returned; its taker likewise.  A move that throws
 //        changes nothing, and the exception goes to whoever called.
 //   CH3  who takes a waiter off its queue has its outcome written before it wakes it, and wakes it when the lock is free.
-//   CH4  a select's waiter is on several queues. Who moves its g's winner_ from 0 has it; the others drop it from theirs.
+//   CH4  a select's waiter is on several queues. Who moves the select's winner_ from 0 has it; the others drop it from theirs.
 //   CH5  closed_ is never taken back, and nobody begins to wait after it.
 #pragma once
 
@@ -37,10 +37,11 @@ struct ChanWaiter : Waiter {
   static bool withdraw_wait(Waiter* w) noexcept;
 
   HChan* chan_;
-  void* element_;           // a sender: the value it gives. A receiver: room for what is stored of one
-  std::uint32_t case_ = 0;  // in a select: which one, from 1; then winner_ of its g decides (CH4)
+  void* element_;                            // a sender: the value it gives. A receiver: room for what is stored of one
+  Atomic<std::uint32_t>* winner_ = nullptr;  // the select's that it belongs to, or null (CH4)
+  std::uint32_t case_ = 0;                   // in a select: which one, from 1
   const Side side_;
-  bool done_ = false;       // the value went, or came. False when it is woken: the channel was closed
+  bool done_ = false;                        // the value went, or came. False when it is woken: the channel was closed
 };
 
 /// Who feeds a channel by himself: told when the last handle on it has gone. Such a channel looks like one without a buffer.

@@ -30,8 +30,8 @@ namespace detail {
 
 class WakerBlock;
 struct WakerWaiter : Waiter {
-  explicit WakerWaiter(WakerBlock* block) noexcept;
-  WakerBlock* block_;
+  WakerWaiter() noexcept;
+  WakerBlock* block_ = nullptr;
 };
 
 class WakerBlock : Immovable {
@@ -42,7 +42,7 @@ class WakerBlock : Immovable {
   bool claimed() const noexcept { return claimed_.load(acquire); }     // [WAKER-CLAIM]
   bool wake() noexcept;                                                  // after claim() and the value
   bool park(FrameLink& leaf, Waiter& w) noexcept;                        // false: woken already
-  bool withdraw() noexcept;                                              // the g, or who destroys it, waits no more
+  bool withdraw(Waiter* w) noexcept;                                     // the g, or who destroys it, waits no more. Null: f threw
   void ref_waker() noexcept { wakers_.fetch_add(1, relaxed), refs_.fetch_add(1, relaxed); }  // the caller has one
   void unref_waker() noexcept;
   void unref() noexcept;
@@ -55,6 +55,7 @@ class WakerBlock : Immovable {
   void end_hope() noexcept;
   Lock lock_;
   State state_ = fresh;  // lock_
+  bool queued_ = false;  // lock_: the g sleeps
   bool hope_ = true;     // lock_: counted in the executor
   G* g_;                 // lock_; valid while hope_ or parked
   Atomic<bool> claimed_{false};
@@ -126,27 +127,31 @@ class SuspendOp {
 template <class R, class F>
 class SuspendOp<R, F>::Awaiter : public OperationAwaiter<Awaiter> {
  public:
-  Awaiter(G* gp, SuspendOp&& op) : OperationAwaiter<Awaiter>(gp), f_(std::forward<F>(op.f_)), state_(new WakerState<R>(gp)), waiter_(state_) {}
-  ~Awaiter() { state_->unref(); }
+  Awaiter(G* gp, SuspendOp&& op) : OperationAwaiter<Awaiter>(gp), f_(std::forward<F>(op.f_)) {}
+  ~Awaiter() {
+    if (state_ != nullptr) state_->unref();
+  }
   bool await_ready() const noexcept { return false; }
   bool suspend(FrameLink& leaf) {
+    waiter_.block_ = state_ = new WakerState<R>(this->g_);
     Waker<R> waker(state_);
     try {
       f_(std::move(waker));
     } catch (...) {
-      state_->withdraw();
+      state_->withdraw(nullptr);
       throw;
     }
     if (state_->park(leaf, waiter_)) return true;
     return give_way(this->g_, leaf);
   }
+  bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   R await_resume() {
     if constexpr (!std::is_void_v<R>) return std::move(*state_->value_);
   }
 
  private:
   F f_;
-  WakerState<R>* state_;
+  WakerState<R>* state_ = nullptr;
   WakerWaiter waiter_;
 };
 

@@ -26,6 +26,7 @@ class Descriptor;
 template <class Self>
 class FdAwaiter : public OperationAwaiter<Self> {
  public:
+  using tells_by_result = void;
   bool await_ready() const noexcept { return false; }
   bool suspend(FrameLink& leaf) noexcept { return begin(&leaf) || give_way(this->g_, leaf); }
 
@@ -112,6 +113,7 @@ class [[nodiscard("co_await it: nothing is dialled yet")]] DialOp {
 };
 class DialOp::Awaiter : public OperationAwaiter<Awaiter> {
  public:
+  using tells_by_result = void;
   Awaiter(G* gp, DialOp&& op);
   bool await_ready() const noexcept { return false; }
   bool suspend(FrameLink& leaf);
@@ -136,6 +138,7 @@ class ClosedOp::Awaiter : public OperationAwaiter<Awaiter> {
   ~Awaiter();
   bool await_ready() const noexcept { return false; }
   bool suspend(FrameLink& leaf) noexcept;
+  bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   void await_resume() const noexcept {}
 
  private:

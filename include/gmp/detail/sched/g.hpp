@@ -9,8 +9,8 @@
 //   - while running: only the M that runs it (m_).
 //   - while waiting: nothing but status_ is written, except by who took its waiter off a queue (that is the one who calls ready()).
 //   - status_: running -> waiting by its own M, BEFORE the waiter is published; waiting -> runnable by ready(), a CAS; runnable -> running
-//     by the M that took it off a queue.  scan_bit is set on a waiting g only, by a dump that walks its frames; ready() then leaves
-//     runnable|scan, and who clears the bit queues the g.
+//     by the M that took it off a queue.  scan_bit is set on a waiting g only, by a dump that walks its frames; hold_bit likewise, by who
+//     withdraws it from what it waits on.  ready() then leaves them set, and who clears the last one queues the g.
 //   - a dump reads more of a g that does not wait: id_, parent_id_, created_at_, sched_.  new_g() stores them atomically, and nobody else.
 #pragma once
 
@@ -28,6 +28,7 @@ struct M;
 struct P;
 struct Waiter;
 struct IoOp;
+class Withdrawal;
 class Sched;
 
 /// What every coroutine frame of a g carries, at the start of its promise: enough to run it, to return from it, and to show it.
@@ -41,7 +42,12 @@ struct FrameLink {
 };
 
 enum class Status : std::uint32_t { idle = 0, runnable = 1, running = 2, blocking = 3, waiting = 4, dead = 6 };
-inline constexpr std::uint32_t scan_bit = 0x1000;
+inline constexpr std::uint32_t scan_bit = 0x1000;      // a dump walks its frames
+inline constexpr std::uint32_t hold_bit = 0x2000;      // somebody withdraws it
+inline constexpr std::uint32_t may_hold_bit = 0x4000;  // it waits under until(): hold_bit may come
+
+/// The Status in a word.
+constexpr Status status_in(std::uint32_t word) noexcept { return static_cast<Status>(word & 0xff); }
 
 /// Why a g sleeps; the texts are Go's.
 enum class WaitReason : std::uint8_t {
@@ -73,16 +79,28 @@ struct GEnd {
   void (*ended)(GEnd*, G*, void* thrown_exception_ptr) noexcept;
 };
 
+/// An operation under until(): what is asked of it, from outside. It lies in the frame of the g that awaits; see wait/withdrawal.hpp.
+class Withdrawal : Immovable {
+ public:
+  bool asked() const noexcept { return asked_.load(seq_cst); }  // [WITHDRAW] after the g said that it waits
+
+ protected:
+  Withdrawal() noexcept = default;
+  ~Withdrawal() = default;
+  Atomic<bool> asked_{false};
+};
+
 /// What few gs need, allocated on first use: its name, its thread lock, the trail of an exception on its way up.
 struct GExtra;
 
 struct alignas(cache_line) G {
   // what every switch touches
   FrameLink* leaf_ = nullptr;             // the innermost frame: where it goes on
-  Atomic<std::uint32_t> status_{0};       // Status, and scan_bit
-  std::uint16_t depth_ = 0;               // transfers since the M's loop resumed it; bounded, since g++ has no tail calls in every mode
+  Atomic<std::uint32_t> status_{0};       // Status, and the bits
+  std::uint8_t depth_ = 0;                // transfers since the M's loop resumed it; bounded, since g++ has no tail calls in every mode
   bool locked_ = false;                   // lock_os_thread: runs on extra_->locked_m_ only
   bool started_ = false;                  // has run before
+  WaitReason reason_ = WaitReason::none;
   M* m_ = nullptr;                        // the M that runs it; valid while running
   G* schedlink_ = nullptr;                // in the global queue, a batch, or the free list
   Sched* sched_ = nullptr;                // its executor
@@ -101,8 +119,7 @@ struct alignas(cache_line) G {
   std::int64_t since_ns_ = 0;             // when it began to wait, by the coarse clock
   GEnd* end_ = nullptr;                   // who joins it; null: an exception is a panic
   GExtra* extra_ = nullptr;
-  Atomic<std::uint32_t> winner_{0};       // select and until: the one word that grant and withdrawal CAS
-  WaitReason reason_ = WaitReason::none;
+  Withdrawal* withdrawal_ = nullptr;      // its operation is under until(): what may be asked of it there. Its own
 };
 static_assert(sizeof(G) == 2 * cache_line, "a million gs: each line of this record is 64 MB");
 

@@ -52,6 +52,8 @@ class Selection : Waiter {
   bool complete_one_of_all(ChanWaiter*& woken);
   void lock_all() noexcept;
   void shuffle() noexcept;
+  void enqueue_all() noexcept;
+  HChan& anchor() const noexcept { return locked_ != 0 ? *locks_[0] : HChan::nil(ChanWaiter::Side::recv); }
   void unlock_all() noexcept;
 
   CaseRecord* const cases_;
@@ -60,6 +62,8 @@ class Selection : Waiter {
   std::uint32_t locked_ = 0;
   int index_ = -1;
   bool parked_ = false;
+  bool queued_ = false;             // under anchor()'s lock: all of its waiters are
+  Atomic<std::uint32_t> winner_{0};  // claim.hpp
 };
 
 }  // namespace gmp::detail

@@ -2,7 +2,8 @@
 // Go: none (a channel or WaitGroup does it there).  Room: task (floor 4).
 //
 // One block, owned by the g and the handle.  slot_ is null, the one joiner's waiter, or `ended`:
-//   J1  the joiner CASes null -> waiter; the end of the g exchanges `ended` in, and wakes whom it finds; a withdrawal CASes waiter -> null.   [JOIN]
+//   J1  the joiner CASes null -> waiter; the end of the g exchanges `ended` in, and wakes whom it finds; a withdrawal CASes waiter -> null, or, if
+//       the joiner has not come yet, null -> `given up`, which the joiner finds, and takes away.                                          [JOIN]
 //   J2  the outcome is written before `ended`, and read after.
 //   J3  flags_ decides about an exception that nobody has taken: of "the g has ended" and "the handle is gone" the later one reports the panic.
 #pragma once
@@ -29,7 +30,7 @@ class JoinBlock : public GEnd, Immovable {
   JoinBlock() noexcept;
 
   bool done() const noexcept { return slot_.load(acquire) == ended_mark(); }  // [JOIN] J2
-  /// Parks gp; false: the g has ended. Throws std::logic_error if somebody else joins it already.
+  /// Parks gp; false: the g has ended, or w is withdrawn. Throws std::logic_error if somebody else joins it already.
   bool park(G* gp, FrameLink& leaf, JoinWaiter& w);
   void wait_blocking();
   /// The joiner takes the outcome: rethrows what the g threw. Once, else std::logic_error.
@@ -45,6 +46,7 @@ class JoinBlock : public GEnd, Immovable {
   enum Flags : std::uint32_t { g_ended = 1, no_handle = 2, taken = 4 };
   static void on_end(GEnd* self, G* gp, void* thrown) noexcept;
   Waiter* ended_mark() const noexcept { return const_cast<Waiter*>(reinterpret_cast<const Waiter*>(this)); }
+  Waiter* given_up_mark() const noexcept { return const_cast<Waiter*>(reinterpret_cast<const Waiter*>(&slot_)); }
 
   friend struct JoinWaiter;
   Atomic<Waiter*> slot_{nullptr};

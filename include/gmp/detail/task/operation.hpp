@@ -12,7 +12,9 @@
 //   bool suspend(FrameLink& leaf);     compiled: tries again, else parks (park.hpp, PK1 to PK4).  Done without parking: return give_way(g, leaf)
 //   R    await_resume();
 // and derives from OperationAwaiter, which turns await_suspend(handle) into suspend(frame).  Whatever can be withdrawn has its Waiter in the
-// awaiter, and gives it to park_begin.
+// awaiter, and gives it to park_begin; and for until() it has one of
+//   bool withdrawn() const noexcept;   after suspend(): the operation has not happened, and await_resume() need not be called
+//   using tells_by_result = void;      await_resume() says errc::canceled if it was given up, and what happened before that counts
 #pragma once
 
 #include <concepts>
@@ -37,6 +39,12 @@ class OperationAwaiter : Immovable {
   // The fast path stores nothing here: g++ would pair this word with its neighbour into a 16-byte move from two fresh 8-byte stores, whose
   // forwarding fails: 5 ns of the 15 that lock and unlock cost.
   explicit OperationAwaiter(G*) noexcept {}
+
+  /// suspend(), for an awaiter of which this one is a part.
+  bool suspend_in(G* gp, FrameLink& leaf) {
+    g_ = gp;
+    return static_cast<Self*>(this)->suspend(leaf);
+  }
 
   template <class Promise>
   GMPCORO_NOINLINE bool await_suspend(std::coroutine_handle<Promise> frame) {

@@ -1,35 +1,65 @@
-// include/gmp/detail/time/after_func.hpp — AfterFuncRef: a goroutine that is made, and starts when its time has come.
-// Go: time/sleep.go (AfterFunc, goFunc).  Room: time (floor 5).
+// include/gmp/detail/time/after_func.hpp — AfterFuncState: a goroutine that is made, and starts when something has come: a time, a context's end.
+// Go: time/sleep.go (AfterFunc, goFunc), context/context.go (afterFuncCtx).  Room: time (floor 5).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <source_location>
 #include <utility>
 
+#include "gmp/detail/base/atomic.hpp"
 #include "gmp/task.hpp"
 
 namespace gmp::detail {
 
-class AfterFuncState;
+class Sched;
+
+class AfterFuncState : Immovable {
+ public:
+  void ref() noexcept { refs_.fetch_add(1, relaxed); }  // [AFTER-REFS] by who has one
+  void unref() noexcept {
+    if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [AFTER-REFS]
+  }
+  /// True: it will not start.
+  virtual bool stop() noexcept = 0;
+
+ protected:
+  AfterFuncState(Task<> frame, std::source_location where) noexcept : frame_(std::move(frame)), where_(where) {}
+  virtual ~AfterFuncState() = default;
+
+  // By who has taken it out of what would start it. Not if that executor stops: then it is to be dropped.
+  void start_frame(Sched* sched) noexcept;
+  void drop_frame() noexcept { frame_.reset(); }
+
+ private:
+  std::optional<Task<>> frame_;
+  const std::source_location where_;
+  Atomic<std::uint32_t> refs_{1};
+};
 
 /// A counted reference to one, or to none.
 class AfterFuncRef {
  public:
   constexpr AfterFuncRef() noexcept = default;
-  AfterFuncRef(const AfterFuncRef& other) noexcept;
+  explicit AfterFuncRef(AfterFuncState* adopted) noexcept : state_(adopted) {}
+  AfterFuncRef(const AfterFuncRef& other) noexcept : state_(other.state_) {
+    if (state_ != nullptr) state_->ref();
+  }
   AfterFuncRef(AfterFuncRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   AfterFuncRef& operator=(AfterFuncRef other) noexcept {
     std::swap(state_, other.state_);
     return *this;
   }
-  ~AfterFuncRef();
-
-  static AfterFuncRef start(Task<> frame, std::int64_t duration_ns, std::source_location where);
-  bool stop() noexcept;
+  ~AfterFuncRef() {
+    if (state_ != nullptr) state_->unref();
+  }
+  bool stop() noexcept { return state_ != nullptr && state_->stop(); }
 
  private:
-  explicit AfterFuncRef(AfterFuncState* state) noexcept : state_(state) {}
   AfterFuncState* state_ = nullptr;
 };
+
+/// Starts frame after that long.
+AfterFuncRef after_duration(Task<> frame, std::int64_t duration_ns, std::source_location where);
 
 }  // namespace gmp::detail

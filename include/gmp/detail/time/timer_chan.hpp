@@ -7,11 +7,11 @@
 #include "gmp/chan.hpp"
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/sys/lock.hpp"
-#include "gmp/detail/timer/heap.hpp"
+#include "gmp/detail/time/guest_timer.hpp"
 
 namespace gmp::detail {
 
-class TimerChan : Timer, ChanSource {
+class TimerChan : GuestTimer, ChanSource {
  public:
   /// A channel with its timer, which has been started. period 0: once.
   static ChanRef make(std::int64_t duration_ns, std::int64_t period_ns);
@@ -30,8 +30,7 @@ class TimerChan : Timer, ChanSource {
   void start(std::int64_t duration_ns, std::int64_t period_ns);
   bool stop_locked() noexcept;
 
-  Lock lock_;  // of those who stop and reset
-  Atomic<bool> armed_{false};
+  Lock owner_lock_;  // of those who stop and reset
   std::int64_t period_ = 0;
   HChan* chan_ = nullptr;  // not counted: the channel's end is ours
 };

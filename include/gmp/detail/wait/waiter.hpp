@@ -10,7 +10,7 @@
 //   W4  withdraw() is called by who knows the g to be waiting and kept so (its canceller, or stop()): true means the waiter was still
 //       queued, is out now, everything it counted is undone, and no wake-up will come; false means a grant is on its way or has come, or
 //       that the waiter is not queued yet. Then give_up_ is set, and should the operation have to sleep once more (a mutex that a newcomer
-//       took), it ends withdrawn instead.
+//       took), it ends withdrawn instead. A g that was asked while it did not wait sets give_up_ itself, before it queues (withdrawal.hpp).
 //   W5  while tearing_down(), withdraw() also takes back what was granted to a g that was woken and has not gone on: a permit goes to the
 //       next in the queue, a lock is unlocked. False then means only that another thread is about to wake the g: to be called again.
 #pragma once
@@ -46,7 +46,7 @@ struct Waiter : Immovable {
   bool (*withdraw_)(Waiter*) noexcept;  // or null: it cannot be withdrawn
   Waiter* next_ = nullptr;              // links of the queue that holds it; null iff in none
   Waiter* prev_ = nullptr;              // in a WakeList this one alone is used
-  bool give_up_ = false;                // withdraw() found it not queued: rather than sleep, end withdrawn. Under the queue's lock
+  Atomic<bool> give_up_{false};         // rather than sleep, end withdrawn. Set before it is queued, or under the queue's lock; looked at there
   bool withdrawn_ = false;              // the operation has not happened, and will not. Read when the g goes on
 };
 
@@ -57,9 +57,12 @@ void wake_handoff(Waiter* w) noexcept;  // and gives way to it, see ready_handof
 /// W4 and W5. True also if there is nothing to withdraw (withdraw_ is null).
 bool withdraw(Waiter* w) noexcept;
 
+/// Whether it is to end withdrawn instead of being queued: to be asked under the queue's lock, just before.
+inline bool gives_up(const Waiter& w) noexcept { return w.give_up_.load(relaxed); }
+
 /// True from the waiter's unlinking until wake() is through with it: its frame must stay.
 inline bool not_yet_woken(const Waiter& w) noexcept {
-  return (w.g_->status_.load(acquire) & ~scan_bit) == static_cast<std::uint32_t>(Status::waiting);  // [G-STATUS]
+  return status_in(w.g_->status_.load(acquire)) == Status::waiting;  // [G-STATUS]
 }
 
 /// Waiters that were unlinked under a lock, to be woken when it is free: each of them takes it first thing. FIFO.
@@ -80,7 +83,9 @@ class Late : Immovable {
  public:
   template <class... A>
   T& emplace(A&&... arguments) noexcept {
+#ifndef GMPCORO_MODEL  // there an atomic notes its end
     static_assert(std::is_trivially_destructible_v<T>);
+#endif
     return *::new (static_cast<void*>(bytes_)) T(std::forward<A>(arguments)...);
   }
   /// After emplace().

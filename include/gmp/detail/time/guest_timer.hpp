@@ -1,0 +1,42 @@
+// include/gmp/detail/time/guest_timer.hpp — GuestTimer: a timer in an executor's heap, of somebody who may outlive that executor.
+// Go: none (there one scheduler has all timers).  Room: time (floor 5); stands on timer/heap.hpp.
+//
+// A Timer of a channel, a context's deadline or an after_func may be stopped, reset or dropped by any thread, while the executor whose heap it is in
+// stops and goes.
+//   GT1  the heap is touched only under lock_ while armed_. An executor that stops fires it with `never`, and that fire takes lock_ once: so whoever is
+//        at the heap is through before the executor goes, and who comes later finds it not armed.
+//   GT2  armed_ = false is the last touch of a fire that does not start it again.
+#pragma once
+
+#include <cstdint>
+
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/sys/lock.hpp"
+#include "gmp/detail/timer/heap.hpp"
+
+namespace gmp::detail {
+
+class GuestTimer : public Timer {
+ public:
+  explicit GuestTimer(Fire fire) noexcept : Timer(fire, true) {}
+
+  // ---- its owner's, one at a time
+  /// Into a heap of sched; not while armed(). False: that one stops, or is null. Throws std::bad_alloc.
+  bool arm(Sched* sched, std::int64_t when_ns);
+  /// True: it will not fire. False: it was not armed, or its fire has begun.
+  bool disarm() noexcept;
+  /// The same, and waits for a fire that has begun, also one that starts it again.
+  bool disarm_and_wait() noexcept;
+
+  // ---- its fire's
+  /// First of all. False: its executor stops, and there is only through() left.
+  bool begins(std::int64_t now) noexcept;
+  void through() noexcept { armed_.store(false, release); }  // [GUEST-TIMER] GT2
+
+ private:
+  Lock lock_;
+  Atomic<bool> armed_{false};
+};
+
+}  // namespace gmp::detail

@@ -1,0 +1,82 @@
+// src/context/context.cpp — making contexts, and asking them.
+// Go: context/context.go (WithCancel, WithDeadlineCause, Background).  Room: context (floor 5).
+#include "gmp/context.hpp"
+
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <utility>
+
+#include "gmp/detail/park.hpp"
+
+namespace gmp {
+
+namespace detail {
+
+namespace {
+
+/// Ends when a stop is requested.
+class StopTokenNode final : public CancelNode {
+ public:
+  explicit StopTokenNode(std::stop_token token) : CancelNode(&background(), never) {
+    if (token.stop_possible()) callback_.emplace(std::move(token), Stopped{this});  // it may be called here and now
+  }
+
+ private:
+  struct Stopped {
+    StopTokenNode* node_;
+    void operator()() const noexcept {
+      if (!node_->try_ref()) return;
+      node_->cancel(errc::canceled, nullptr);
+      node_->unref();
+    }
+  };
+  ~StopTokenNode() = default;  // waits for a call that is under way
+  void destroy() noexcept override { delete this; }
+
+  std::optional<std::stop_callback<Stopped>> callback_;
+};
+
+}  // namespace
+
+ContextNode* ContextAccess::parent(const Context& ctx) {
+  if (!ctx) throw std::invalid_argument("context: nil parent");
+  return ctx.node_.get();
+}
+
+ContextRef new_cancel_node(ContextNode* parent) {
+  auto* node = new PlainCancelNode(parent);
+  ContextRef ref(node);
+  node->attach();
+  return ref;
+}
+
+ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns) {
+  const CancelNode* above = parent->cancel_node();
+  if (deadline_ns == never || (above != nullptr && above->deadline() <= deadline_ns)) return new_cancel_node(parent);  // it ends before
+  auto* node = new DeadlineNode(parent, deadline_ns);
+  ContextRef ref(node);
+  node->attach();
+  node->start();
+  return ref;
+}
+
+ContextRef new_stop_token_node(std::stop_token token) {
+  return ContextRef(new StopTokenNode(std::move(token)));
+}
+
+}  // namespace detail
+
+RecvChan<Done> Context::done() const {
+  detail::CancelNode* node = node_.cancel_node();
+  if (node == nullptr) return {};
+  return detail::ChanAccess::from<RecvChan<Done>>(node->done());
+}
+
+std::optional<time_point> Context::deadline() const noexcept {
+  const detail::CancelNode* node = node_.cancel_node();
+  if (node == nullptr || node->deadline() == detail::never) return std::nullopt;
+  return time_point(std::chrono::nanoseconds(node->deadline()));
+}
+
+}  // namespace gmp

@@ -1,0 +1,218 @@
+// src/context/node.cpp — how a context ends, and everything below it.
+// Go: context/context.go (cancelCtx.cancel, propagateCancel, removeChild).  Room: context (floor 5).
+//
+// A context that can be cancelled has a list of followers: its children, operations under until(), functions of after_func().  Its end is written
+// down under its lock, once; nobody joins the list after that, and whoever ends it empties the list, one by one, each told without a lock. So no
+// two locks of contexts are ever held at once, and the depth of the tree costs no stack: children come onto a list of contexts to be ended next.
+//
+// Go cancels children while it holds the parent's lock, and its garbage collector keeps them.  Here a child holds its parent, never the other way;
+// a parent finds its children by the list, which they leave before they go.
+//
+//   CN1  code_ is written once, after cause_; who reads it not 0 may read cause_.
+//   CN2  a follower is in the list of the context that it follows, or nobody will tell it any more. Both ways out (told, unfollow) go by the lock.
+//   CN3  who takes a follower out to tell it has made sure, under the same lock, that it stays: a reference, a hold (withdrawal.hpp).
+//   CN4  a child that is found in the list may be on its way out, with no reference left (try_ref): then it is left alone.
+#include "gmp/detail/context/node.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/task/spawn.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+class BackgroundNode final : public ContextNode {
+ public:
+  constexpr BackgroundNode() noexcept : ContextNode(nullptr, nullptr) {}
+
+ private:
+  void destroy() noexcept override {}
+};
+
+constinit BackgroundNode the_background;
+
+}  // namespace
+
+// ---- the tree
+
+ContextNode& ContextNode::background() noexcept { return the_background; }
+
+bool ContextNode::try_ref() noexcept {
+  std::uint32_t refs = refs_.load(relaxed);  // a guess: the CAS decides
+  while (refs != 0) {
+    if (refs_.compare_exchange_weak(refs, refs + 1, relaxed, relaxed)) return true;  // [CTX-REFS]
+  }
+  return false;
+}
+
+// Iteratively: chains may be long.
+void ContextNode::destroy_chain(ContextNode* node) noexcept {
+  while (node != nullptr) {
+    ContextNode* parent = node->parent_;
+    node->destroy();
+    const bool last = parent->parent_ != nullptr && parent->refs_.fetch_sub(1, acq_rel) == 1;  // [CTX-REFS]
+    node = last ? parent : nullptr;
+  }
+}
+
+const void* ContextNode::find(const void* key) const noexcept {
+  for (const ContextNode* node = this; node != nullptr; node = node->parent_) {
+    if (node->key_ == key) return node->value_;
+  }
+  return nullptr;
+}
+
+// ---- what can be cancelled
+
+CancelNode::CancelNode(ContextNode* parent, std::int64_t deadline_ns) noexcept
+    : ContextNode(parent, this),
+      Follower(child_ops),
+      follows_(parent->cancel_node()),
+      deadline_ns_(follows_ != nullptr ? std::min(follows_->deadline_ns_, deadline_ns) : deadline_ns) {}
+
+CancelNode::~CancelNode() {
+  if (follows_ != nullptr) follows_->unfollow(*this);
+  for (;;) {
+    Follower* left = nullptr;
+    {
+      LockGuard guard(lock_);
+      left = followers_.pop_front();
+    }
+    if (left == nullptr) break;
+    left->ops_.forget(*left);
+  }
+  if (HChan* done = done_.load(relaxed)) done->unref();
+}
+
+void CancelNode::attach() noexcept {
+  if (follows_ == nullptr || follows_->follow(*this)) return;
+  cancel(static_cast<errc>(follows_->code()), follows_->cause_);  // CN1
+}
+
+std::error_code CancelNode::err() const noexcept {
+  const std::uint32_t code = this->code();
+  return code == 0 ? std::error_code() : make_error_code(static_cast<errc>(code));
+}
+
+std::exception_ptr CancelNode::cause() const {
+  const std::error_code why = err();
+  if (!why || cause_ != nullptr) return why ? cause_ : nullptr;  // CN1
+  return std::make_exception_ptr(std::system_error(why));
+}
+
+ChanRef CancelNode::done() {
+  HChan* done = done_.load(acquire);  // [CTX-DONE]
+  if (done == nullptr) {
+    ChanRef fresh(HChan::make(element_of<Done>, 0));
+    bool ended = false;
+    {
+      LockGuard guard(lock_);
+      done = done_.load(relaxed);
+      if (done == nullptr) {
+        done = fresh.get();
+        done->ref();
+        done_.store(done, release);  // [CTX-DONE]
+        ended = code_.load(relaxed) != 0;
+      }
+    }
+    if (ended) done->close();  // who ended it found no channel
+  }
+  done->ref();
+  return ChanRef(done);
+}
+
+bool CancelNode::follow(Follower& f) noexcept {
+  LockGuard guard(lock_);
+  if (code_.load(relaxed) != 0) return false;
+  followers_.push_back(&f);
+  return true;
+}
+
+bool CancelNode::unfollow(Follower& f) noexcept {
+  LockGuard guard(lock_);
+  if (!decltype(followers_)::linked(&f)) return false;
+  followers_.erase(&f);
+  return true;
+}
+
+// ---- the end
+
+bool CancelNode::end(std::uint32_t code, const std::exception_ptr& cause) noexcept {
+  HChan* done = nullptr;
+  {
+    LockGuard guard(lock_);
+    if (code_.load(relaxed) != 0) return false;
+    cause_ = cause;
+    code_.store(code, release);  // [CTX-CODE] CN1
+    done = done_.load(relaxed);
+  }
+  if (done != nullptr) done->close();
+  return true;
+}
+
+void CancelNode::tell_all(CancelNode*& more) noexcept {
+  for (;;) {
+    Follower* f = nullptr;
+    bool stays = false;
+    {
+      LockGuard guard(lock_);
+      f = followers_.pop_front();
+      stays = f != nullptr && f->ops_.take(*f);  // CN3
+    }
+    if (f == nullptr) return;
+    if (stays) f->ops_.tell(*f, more);
+  }
+}
+
+void CancelNode::cancel(errc why, const std::exception_ptr& cause) noexcept {
+  const auto code = static_cast<std::uint32_t>(why);
+  CancelNode* more = nullptr;
+  if (!end(code, cause)) return;
+  if (follows_ != nullptr) follows_->unfollow(*this);
+  tell_all(more);
+  ended();
+  while (more != nullptr) {
+    CancelNode* node = more;
+    more = node->next_ended_;
+    if (node->end(code, cause)) {
+      node->tell_all(more);
+      node->ended();
+    }
+    node->unref();
+  }
+}
+
+bool CancelNode::take_child(Follower& self) noexcept { return static_cast<CancelNode&>(self).try_ref(); }  // CN4
+
+void CancelNode::tell_child(Follower& self, CancelNode*& more) noexcept {
+  auto& child = static_cast<CancelNode&>(self);
+  child.next_ended_ = more;
+  more = &child;
+}
+
+// ---- deadlines
+
+DeadlineNode::DeadlineNode(ContextNode* parent, std::int64_t deadline_ns) noexcept
+    : CancelNode(parent, deadline_ns), GuestTimer(&DeadlineNode::fire) {}
+
+void DeadlineNode::start() {
+  if (code() != 0 || deadline() == never) return;
+  if (deadline() <= now_ns()) return cancel(errc::deadline_exceeded, nullptr);
+  if (!arm(sched_here(), deadline()) && !tearing_down()) throw std::runtime_error("executor stopped");
+  if (code() != 0) disarm();  // it was cancelled before there was a timer to disarm
+}
+
+void DeadlineNode::fire(Timer* timer, std::int64_t now) noexcept {
+  auto& self = *static_cast<DeadlineNode*>(timer);
+  const bool lives = self.begins(now) && self.try_ref();
+  if (lives) self.cancel(errc::deadline_exceeded, nullptr);
+  self.through();  // without a reference the last touch
+  if (lives) self.unref();
+}
+
+DeadlineNode::~DeadlineNode() { disarm_and_wait(); }
+
+}  // namespace gmp::detail

@@ -1,0 +1,43 @@
+// src/time/guest_timer.cpp — arming and disarming a timer whose executor may go.
+// Go: none.  Room: time (floor 5).
+#include "gmp/detail/time/guest_timer.hpp"
+
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+bool GuestTimer::arm(Sched* sched, std::int64_t when_ns) {
+  if (sched == nullptr) return false;
+  armed_.store(true, relaxed);  // the heap's lock publishes it
+  try {
+    if (timer_add(sched, this, when_ns)) return true;
+  } catch (...) {
+    armed_.store(false, relaxed);
+    throw;
+  }
+  armed_.store(false, relaxed);
+  return false;
+}
+
+bool GuestTimer::disarm() noexcept {
+  LockGuard guard(lock_);
+  if (!armed_.load(acquire) || !TimerHeap::remove(this)) return false;  // [GUEST-TIMER] GT1
+  armed_.store(false, relaxed);
+  return true;
+}
+
+bool GuestTimer::disarm_and_wait() noexcept {
+  while (armed_.load(acquire)) {  // [GUEST-TIMER] sees all that the fire did
+    if (disarm()) return true;
+    sys::yield_thread();
+  }
+  return false;
+}
+
+bool GuestTimer::begins(std::int64_t now) noexcept {
+  if (now != never) return true;
+  LockGuard nobody_is_at_the_heap(lock_);  // GT1
+  return false;
+}
+
+}  // namespace gmp::detail
