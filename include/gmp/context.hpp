@@ -107,6 +107,8 @@ class CancelFunc {
     else
       cancel(std::make_exception_ptr(std::forward<E>(cause)));
   }
+  /// False for a default-constructed one, which cancels nothing.
+  explicit operator bool() const noexcept { return node_.get() != nullptr; }
 
  private:
   friend struct Cancellable;

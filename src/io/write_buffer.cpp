@@ -20,22 +20,25 @@ bool WriteBuffer::make() noexcept {
   return true;
 }
 
-void WriteBuffer::note_failure(const Result<std::size_t>& outcome, std::size_t asked) noexcept {
+bool WriteBuffer::note_failure(const Result<std::size_t>& outcome, std::size_t asked) noexcept {
+  if (outcome.err == errc::canceled) return false;  // WB2
   if (!outcome)
     failure_ = Result<void>(static_cast<const ResultBase&>(outcome));
   else if (outcome.get<0>() < asked)
     failure_ = Result<void>(errc::short_write);
+  return true;
 }
 
-void WriteBuffer::sent(const Result<std::size_t>& outcome) noexcept {
+bool WriteBuffer::sent(const Result<std::size_t>& outcome) noexcept {
   const std::size_t n = std::min(outcome.get<0>(), end_);
-  note_failure(outcome, end_);
+  const bool counts = note_failure(outcome, end_);
   std::memmove(bytes_.get(), bytes_.get() + n, end_ - n);  // after a failure the rest stays, for whoever asks how much
   end_ -= n;
+  return counts;
 }
 
 bool WantWrite::take_slow(WriteBuffer& buffer) noexcept {
-  if (buffer.failed()) return true;
+  if (buffer.failed() || given_up_.err) return true;
   if (buffer.size() == 0 && data_.size() - done_ >= buffer.capacity()) {
     past_buffer_ = true;  // what is as large as the buffer need not go through it
     return false;
@@ -51,13 +54,13 @@ bool WantWrite::take_slow(WriteBuffer& buffer) noexcept {
 io::ConstBuffer WantWrite::source(WriteBuffer& buffer) noexcept { return past_buffer_ ? data_.from(done_) : buffer.data(); }
 
 void WantWrite::sent(WriteBuffer& buffer, const Result<std::size_t>& outcome) noexcept {
-  if (!past_buffer_) return buffer.sent(outcome);
-  buffer.note_failure(outcome, data_.size() - done_);
-  done_ += outcome.get<0>();
+  const bool counts = past_buffer_ ? buffer.note_failure(outcome, data_.size() - done_) : buffer.sent(outcome);
+  if (past_buffer_) done_ += outcome.get<0>();
+  if (!counts) given_up_ = Result<void>(static_cast<const ResultBase&>(outcome));
 }
 
 Result<std::size_t> WantWrite::failed(const WriteBuffer& buffer) const {
-  Result<std::size_t> result(buffer.failure());
+  Result<std::size_t> result(static_cast<const ResultBase&>(given_up_.err ? given_up_ : buffer.failure()));
   result.get<0>() = done_;
   return result;
 }

@@ -5,6 +5,8 @@
 // asked again.
 //
 //   WB1  after an error of the stream nothing more is taken or sent: each call gives that error, since what went before is incomplete.
+//   WB2  a transfer that was given up (errc::canceled: until()) is no such error: the call ends with it, what did not go is still there, and the next
+//        call goes on.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +35,9 @@ class WriteBuffer {
   }
   /// Makes the buffer, if there is none. False: no memory, which failure() says then.
   bool make() noexcept;
-  void sent(const Result<std::size_t>& outcome) noexcept;
-  void note_failure(const Result<std::size_t>& outcome, std::size_t asked) noexcept;
+  /// False: it was given up (WB2).
+  bool sent(const Result<std::size_t>& outcome) noexcept;
+  bool note_failure(const Result<std::size_t>& outcome, std::size_t asked) noexcept;
 
   bool failed() const noexcept { return static_cast<bool>(failure_.err) || failure_.exception; }
   const Result<void>& failure() const noexcept { return failure_; }
@@ -53,7 +56,7 @@ class WantWrite {
   explicit WantWrite(io::ConstBuffer data) noexcept : data_(data) {}
 
   bool take(WriteBuffer& buffer) noexcept {
-    if (data_.size() - done_ <= buffer.room() && !buffer.failed()) [[likely]] {
+    if (data_.size() - done_ <= buffer.room() && !buffer.failed() && !given_up_.err) [[likely]] {
       if (data_.size() != done_) buffer.append(data_.data() + done_, data_.size() - done_);
       done_ = data_.size();
       return true;
@@ -63,7 +66,7 @@ class WantWrite {
   io::ConstBuffer source(WriteBuffer& buffer) noexcept;
   void sent(WriteBuffer& buffer, const Result<std::size_t>& outcome) noexcept;
   Result<std::size_t> result(WriteBuffer& buffer) const {
-    if (!buffer.failed()) [[likely]] return Result<std::size_t>(done_);
+    if (!buffer.failed() && !given_up_.err) [[likely]] return Result<std::size_t>(done_);
     return failed(buffer);
   }
 
@@ -73,6 +76,7 @@ class WantWrite {
   const io::ConstBuffer data_;
   std::size_t done_ = 0;
   bool past_buffer_ = false;
+  Result<void> given_up_;
 };
 
 class WantFlush {
@@ -80,10 +84,15 @@ class WantFlush {
   using Value = std::error_code;
   WantFlush() noexcept {}
 
-  bool take(WriteBuffer& buffer) const noexcept { return buffer.size() == 0 || buffer.failed(); }
+  bool take(WriteBuffer& buffer) const noexcept { return buffer.size() == 0 || buffer.failed() || given_up_; }
   io::ConstBuffer source(WriteBuffer& buffer) const noexcept { return buffer.data(); }
-  void sent(WriteBuffer& buffer, const Result<std::size_t>& outcome) const noexcept { buffer.sent(outcome); }
-  std::error_code result(const WriteBuffer& buffer) const noexcept { return buffer.failure().err; }
+  void sent(WriteBuffer& buffer, const Result<std::size_t>& outcome) noexcept {
+    if (!buffer.sent(outcome)) given_up_ = outcome.err;
+  }
+  std::error_code result(const WriteBuffer& buffer) const noexcept { return given_up_ ? given_up_ : buffer.failure().err; }
+
+ private:
+  std::error_code given_up_;
 };
 
 }  // namespace gmp::detail
