@@ -144,7 +144,11 @@ class SendSide {
   ///
   /// An rvalue is moved from only when it goes, so it must live until then (a temporary does, in a co_await expression); if it does not go,
   /// because the channel is closed or until() gave up, the caller still has it.      Go: ch <- v.
-  SendOp<T> send(T&& value) const noexcept { return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value); }
+  SendOp<T> send(T&& value) const noexcept {
+    GMPCORO_CHECK_SENT(T);
+    return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value);
+  }
+  SendOp<T> send(Moved<T> value) const noexcept { return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value.value()); }
   /// Sends a copy.
   SendCopyOp<T> send(const T& value) const
     requires std::copy_constructible<T>
@@ -198,6 +202,14 @@ class SendSide {
 };
 
 }  // namespace detail
+
+/// `co_await ch.send(gmp::moved(job));` sends job itself, moved from when it goes: as std::move(job), and for every type with every compiler. (g++
+/// before 13 destroys a temporary aggregate twice inside co_await; so there send() refuses an rvalue of an aggregate with a destructor.)
+template <class T>
+  requires(!std::is_const_v<T>)
+detail::Moved<T> moved(T& value) noexcept {
+  return detail::Moved<T>(value);
+}
 
 /// The receiving end of a channel: a Chan that can only be received from.      Go: <-chan T.
 template <class T>

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gmp/detail/go/all.hpp"
+#include "gmp/detail/go/attempt.hpp"
 #include "gmp/detail/go/waker.hpp"
 #include "gmp/detail/task/callable.hpp"
 #include "gmp/detail/task/join.hpp"
@@ -269,6 +270,23 @@ template <class F, class... A>
 [[nodiscard("co_await it")]] auto blocking(F&& f, A&&... arguments) {
   GMPCORO_CHECK_CALLABLE(F);
   return detail::BlockingOp<F, std::decay_t<A>...>(std::in_place, std::forward<F>(f), std::forward<A>(arguments)...);
+}
+
+/// `Result<T> r = co_await attempt(task);` awaits the task, or an operation, and catches what it throws: r.exception then, and r.err says it in
+/// short (of a std::system_error its code, else errc::exception). For cleaning up by co_await, which a catch block cannot. A reference comes as a
+/// std::reference_wrapper.      Go: recover.
+template <class T>
+[[nodiscard("co_await it")]] detail::AttemptTask<T> attempt(Task<T>&& task) noexcept {
+  return detail::AttemptTask<T>(std::move(task));
+}
+template <class T>
+[[nodiscard("co_await it")]] detail::AttemptTask<T> attempt(Task<T>& task) noexcept {
+  return detail::AttemptTask<T>(std::move(task));
+}
+template <detail::Operation Op>
+  requires(!std::is_lvalue_reference_v<Op>)
+[[nodiscard("co_await it")]] detail::AttemptOp<Op> attempt(Op&& operation) {
+  return detail::AttemptOp<Op>(std::forward<Op>(operation));
 }
 
 /// A scope guard: `auto d = defer([&] { … });` calls it when the scope ends, also by an exception, and also when the frames of a stopped

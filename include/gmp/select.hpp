@@ -50,7 +50,12 @@ detail::SendCase<detail::ElementOf<C>, detail::ElementOf<C>&> send(C&& chan, std
 }
 template <detail::Sendable C>
 detail::SendCase<detail::ElementOf<C>, detail::ElementOf<C>&> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>&& value) noexcept {
+  GMPCORO_CHECK_SENT(detail::ElementOf<C>);
   return {detail::ChanAccess::forward_ref<C>(chan), value};
+}
+template <detail::Sendable C>
+detail::SendCase<detail::ElementOf<C>, detail::ElementOf<C>&> send(C&& chan, detail::Moved<std::type_identity_t<detail::ElementOf<C>>> value) noexcept {
+  return {detail::ChanAccess::forward_ref<C>(chan), value.value()};
 }
 /// Sends a copy.
 template <detail::Sendable C>

@@ -1,7 +1,8 @@
-// include/gmp/sync.hpp — all of Go's package sync that this library has.
-// Go: sync, golang.org/x/sync.  Room: sync (floor 5).
+// include/gmp/sync.hpp — all of Go's package sync that this library has, and golang.org/x/sync's Group, which has a context.
+// Go: sync, golang.org/x/sync.  Room: gmp (floor 6).
 #pragma once
 
+#include "gmp/context/group.hpp"
 #include "gmp/sync/cond.hpp"
 #include "gmp/sync/mutex.hpp"
 #include "gmp/sync/once.hpp"

@@ -23,6 +23,7 @@ STAIRS = {
 ELSEWHERE = {
     "gmp/detail/park.hpp": "sched",
     "gmp/result.hpp": "base",
+    "gmp/sync.hpp": "gmp",
 }
 
 # Rooms that may call the system, hence include its headers.  <pthread.h> is threads of the language's library: all of src may.

@@ -15,6 +15,7 @@
 
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
+#include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "support/child.hpp"
 #include "support/net.hpp"
@@ -430,6 +431,27 @@ TEST(ChanStop, ChannelsInFramesOlderAndNewer) {
     }, s);
     co_await until_waiting(receiving, 2);
   }, shared);
+}
+
+struct Aggregate {
+  int number;
+  std::unique_ptr<std::string> name;
+};
+
+TEST(Chan, AnAggregateIsSentByMoved) {
+  run([]() -> Task<> {
+    auto ch = make_chan<Aggregate>(1);
+    Aggregate job{1, std::make_unique<std::string>("x")};
+    co_await ch.send(moved(job));
+    EXPECT_FALSE(job.name);
+    EXPECT_EQ(*(co_await ch.recv())->name, "x");
+    Aggregate other{2, std::make_unique<std::string>("y")};
+    EXPECT_EQ(co_await select(send(ch, moved(other)), otherwise), 0);
+    EXPECT_FALSE(other.name);
+    Aggregate third{3, std::make_unique<std::string>("z")};
+    EXPECT_EQ(co_await select(send(ch, moved(third)), otherwise), 1);
+    EXPECT_TRUE(third.name);  // it did not go
+  });
 }
 
 }  // namespace

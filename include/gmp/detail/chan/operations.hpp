@@ -6,9 +6,11 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "gmp/detail/base/assert.hpp"
+#include "gmp/detail/base/config.hpp"
 #include "gmp/detail/chan/hchan.hpp"
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/task/operation.hpp"
@@ -16,6 +18,21 @@
 namespace gmp::detail {
 
 [[noreturn]] void throw_closed_channel();  // ClosedChannel
+
+/// False: g++ before 13 would destroy a temporary T in a co_await expression twice.
+template <class T>
+inline constexpr bool sent_as_rvalue = !GMPCORO_GCC12_TEMPORARIES || !std::is_aggregate_v<T> || std::is_trivially_destructible_v<T>;
+
+/// What moved() gives.
+template <class T>
+class Moved {
+ public:
+  explicit Moved(T& value) noexcept : value_(&value) {}
+  T& value() const noexcept { return *value_; }
+
+ private:
+  T* value_;
+};
 
 /// A value that was taken out of a channel, as it was stored there, until it is given on.
 template <class T>
@@ -198,3 +215,9 @@ class SendCopyOp<T>::Awaiter : public SendAwaiter<Awaiter, T> {
 };
 
 }  // namespace gmp::detail
+
+/// In what takes an rvalue to be sent.
+#define GMPCORO_CHECK_SENT(T)                                                                                                      \
+  static_assert(::gmp::detail::sent_as_rvalue<T>,                                                                                  \
+                "g++ before 13 destroys a temporary aggregate twice inside co_await: name the value and send gmp::moved(value), or " \
+                "give the type a constructor")
