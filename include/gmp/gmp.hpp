@@ -9,6 +9,7 @@
 #include "gmp/go.hpp"
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
+#include "gmp/os.hpp"
 #include "gmp/result.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"

@@ -9,6 +9,7 @@
 #include "gmp/detail/chan/hchan.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 
@@ -71,6 +72,20 @@ HChan::Outcome HChan::try_send(void* value) {
   Outcome outcome;
   {
     LockGuard guard(lock_);
+    outcome = send_locked(value, woken);
+  }
+  if (woken != nullptr) wake(woken);
+  return outcome;
+}
+
+HChan::Outcome HChan::try_send_distinct(void* value) {
+  ChanWaiter* woken = nullptr;
+  Outcome outcome;
+  {
+    LockGuard guard(lock_);
+    for (std::size_t n = count_.load(relaxed); n > 0; --n) {
+      if (std::memcmp(slot(n - 1, element_.size), value, element_.size) == 0) return Outcome::would_wait;
+    }
     outcome = send_locked(value, woken);
   }
   if (woken != nullptr) wake(woken);

@@ -19,7 +19,10 @@ namespace {
 class StopTokenNode final : public CancelNode {
  public:
   explicit StopTokenNode(std::stop_token token) : CancelNode(&background(), never) {
-    if (token.stop_possible()) callback_.emplace(std::move(token), Stopped{this});  // it may be called here and now
+    if (!token.stop_possible()) return;
+    outside_hope_begins();
+    hopes_.store(true, relaxed);
+    callback_.emplace(std::move(token), Stopped{this});  // it may be called here and now
   }
 
  private:
@@ -31,9 +34,16 @@ class StopTokenNode final : public CancelNode {
       node_->unref();
     }
   };
-  ~StopTokenNode() = default;  // waits for a call that is under way
+  ~StopTokenNode() {
+    callback_.reset();  // waits for a call that is under way
+    ended();
+  }
   void destroy() noexcept override { delete this; }
+  void ended() noexcept override {
+    if (hopes_.exchange(false, acq_rel)) outside_hope_ends();  // [CTX-HOPE] once
+  }
 
+  Atomic<bool> hopes_{false};
   std::optional<std::stop_callback<Stopped>> callback_;
 };
 

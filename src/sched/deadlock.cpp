@@ -4,12 +4,13 @@
 // Go counts Ms.  Here an idle P keeps its M, and a program may have several executors whose gs wake each other; so the question is put to all of
 // them, twice, by the sysmon of the executor that the free run() made.  Nothing but what is counted here can wake an idle P: a g that is queued
 // or runs (or lies ready for the one M that may run it: turn_), a timer, an operation in flight, a call in blocking(f), and what gives hope
-// from outside (Wakers, foreign awaits: hopes_).
+// from outside (Wakers, foreign awaits: hopes_; signals that are waited for, stop_tokens: outside_hopes).
 //   DL1  if all Ps of all executors are idle at two looks, if every count is zero between them, and if no P switched gs from the first to
 //        the second, then nothing was under way at the second: who hands a g from one executor to another is himself a running g of one of
 //        them, and what he woke is queued, or has switched.
 //   DL2  a thread that is not the library's may do anything: the caller of this compares their number.
 #include "sched/sched.hpp"
+#include "sched/sysmon.hpp"
 
 namespace gmp::detail {
 
@@ -55,6 +56,7 @@ bool Sched::has_hope() noexcept {
 
 bool Sched::all_hopeless() noexcept {
   LockGuard guard(registry_lock);
+  if (outside_hopes.load(seq_cst) != 0) return false;  // [HOPE]
   std::uint64_t before = 0, after = 0;
   for (Sched* sched = registry; sched != nullptr; sched = sched->other_) {
     if (!sched->at_rest(before)) return false;

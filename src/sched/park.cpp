@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sched/sched.hpp"
+#include "sched/sysmon.hpp"
 
 namespace gmp::detail {
 
@@ -34,5 +35,10 @@ std::uint32_t cheap_random() noexcept {
 
 void hope_begin(G* gp) noexcept { gp->sched_->hopes_.fetch_add(1, seq_cst); }  // [HOPE] before the g parks
 void hope_end(G* gp) noexcept { gp->sched_->hopes_.fetch_sub(1, seq_cst); }    // [HOPE] after it was queued
+
+void outside_hope_begins() noexcept { outside_hopes.fetch_add(1, seq_cst); }  // [HOPE]
+void outside_hope_ends() noexcept { outside_hopes.fetch_sub(1, seq_cst); }    // [HOPE]
+
+void library_thread_begins() noexcept { library_threads.fetch_add(1, relaxed); }
 
 }  // namespace gmp::detail

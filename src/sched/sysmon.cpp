@@ -23,6 +23,7 @@
 namespace gmp::detail {
 
 constinit Atomic<int> library_threads{0};
+constinit Atomic<int> outside_hopes{0};
 
 namespace {
 

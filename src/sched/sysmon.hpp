@@ -53,5 +53,6 @@ void coarse_clock_tick(std::int64_t now) noexcept;
 
 /// Threads of the process that are this library's: for the deadlock report.
 extern Atomic<int> library_threads;
+extern Atomic<int> outside_hopes;
 
 }  // namespace gmp::detail

@@ -62,7 +62,7 @@ class Rooms(Case):
         for path, room in {
             "gmp/detail/park.hpp": "sched",
             "gmp/detail/wait/sema.hpp": "wait",
-            "gmp/sync.hpp": "sync",
+            "gmp/sync.hpp": "gmp",
             "gmp/sync/mutex.hpp": "sync",
             "gmp/result.hpp": "base",
             "gmp/interop/asio.hpp": "interop",

@@ -82,6 +82,11 @@ void blocking_let_go(G* gp, FrameLink& leaf) noexcept;
 /// What keeps hope that a parked g will be woken from outside (a live Waker, a foreign await): counted, for the deadlock report.
 void hope_begin(G* gp) noexcept;
 void hope_end(G* gp) noexcept;
+/// The same from outside all executors: as long as signals or a stop_token may come.
+void outside_hope_begins() noexcept;
+void outside_hope_ends() noexcept;
+/// By a thread that the library has started for itself, as its first act: the deadlock report does not take it for somebody who may wake a g.
+void library_thread_begins() noexcept;
 
 /// Nanoseconds of CLOCK_MONOTONIC; and the same as sysmon or a poller saw it last (up to some ms old, costs one load).
 std::int64_t now_ns() noexcept;

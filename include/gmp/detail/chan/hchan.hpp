@@ -80,6 +80,7 @@ class HChan : Immovable {
   enum class Outcome : std::uint8_t { done, closed, would_wait };
   // Without waiting. What the element's load throws goes through, and nothing has happened (CH2).
   Outcome try_send(void* value);
+  Outcome try_send_distinct(void* value);  // would_wait also if the same bytes lie in the ring
   Outcome try_recv(void* room);
   /// The g sleeps in leaf if it returns true: nothing may be touched then. Else w.done_ says what happened, or w.withdrawn_.
   bool begin(ChanWaiter& w, FrameLink& leaf);

@@ -1,0 +1,35 @@
+// include/gmp/os.hpp — os::notify: signals as values on a channel, or as the end of a context.
+// Go: os/signal.  Room: os (floor 5).
+#pragma once
+
+#include <csignal>
+#include <initializer_list>
+#include <span>
+
+#include "gmp/chan.hpp"
+#include "gmp/context.hpp"
+
+namespace gmp::os {
+
+/// A channel of the signals of that set that come from now on; their old dispositions (often: to end the process) are out of force. A signal that
+/// nobody waits for yet is kept, once of each. stop(), or the end of the last handle on the channel, restores the dispositions, unless another
+/// channel or context still wants the signal. Who waits on one is no deadlock. From any thread.
+/// An empty set, SIGKILL, SIGSTOP, what is no signal, or one that a thread brings on itself (SIGSEGV, SIGFPE, SIGILL, SIGBUS):
+/// std::invalid_argument.      Go: signal.Notify.
+///
+///     auto sig = os::notify({SIGINT, SIGTERM});
+///     int number = *co_await sig.recv();
+RecvChan<int> notify(std::span<const int> signals);
+inline RecvChan<int> notify(std::initializer_list<int> signals) { return notify(std::span<const int>(signals.begin(), signals.size())); }
+
+/// No more signals come on that channel of notify(); it is not closed. Of any other channel: nothing.      Go: signal.Stop.
+void stop(const RecvChan<int>& channel) noexcept;
+
+/// A context below ctx that is cancelled by the first of these signals, which its cause() names. Once it is done, for whatever reason, or gone, the
+/// dispositions are restored: a second SIGINT ends a program that does not end by itself.      Go: signal.NotifyContext.
+Context notify_context(const Context& ctx, std::span<const int> signals);
+inline Context notify_context(const Context& ctx, std::initializer_list<int> signals) {
+  return notify_context(ctx, std::span<const int>(signals.begin(), signals.size()));
+}
+
+}  // namespace gmp::os
