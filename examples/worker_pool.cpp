@@ -1,8 +1,7 @@
-// examples/worker_pool.cpp — blocking calls, at most four at a time, while other goroutines go on.
-// Go: goroutines that make system calls; golang.org/x/sync/semaphore.
+// examples/worker_pool.cpp — four workers take jobs from one channel, make blocking calls, and send the results to another.
+// Go: the worker pool of "Go by Example".
 #include <gmp/gmp.hpp>
 
-#include <atomic>
 #include <cstdio>
 #include <thread>
 
@@ -15,29 +14,37 @@ int slow_library_call(int job) {
   return job * job;
 }
 
-Task<> work(Semaphore& slots, std::atomic<int>& sum, int job) {
-  co_await slots.acquire();
-  auto give_back = defer([&] { slots.release(); });
-  sum += co_await blocking(slow_library_call, job);  // this thread blocks; its P, with all other goroutines, moves to another one
+Task<> worker(RecvChan<int> jobs, SendChan<int> results) {
+  while (auto job = co_await jobs.recv()) {
+    const int result = co_await blocking(slow_library_call, *job);  // this thread blocks; its P, with all other goroutines, moves on
+    co_await results.send(result);
+  }
 }
 
 Task<> program() {
-  Semaphore slots(4);
-  std::atomic<int> sum = 0;
-  std::atomic<bool> finished = false;
-  int ticks = 0;
-  WaitGroup jobs, clock;
-  clock.go([&]() -> Task<> {  // goes on ticking though every thread that it has run on may block
-    while (!finished) {
-      co_await gmp::sleep(5ms);
-      ++ticks;
+  constexpr int jobs_count = 12;
+  auto jobs = make_chan<int>(jobs_count);
+  auto results = make_chan<int>();
+  for (int w = 0; w < 4; ++w) go(worker, jobs, results);
+  for (int job = 1; job <= jobs_count; ++job) co_await jobs.send(job);
+  jobs.close();  // the workers end when it is drained
+
+  int sum = 0, received = 0, ticks = 0;
+  Ticker ticker(5ms);  // goes on though every thread that it has run on may block
+  while (received < jobs_count) {
+    std::optional<int> result;
+    switch (co_await select(recv(results, result), recv(ticker.chan()))) {
+      case 0:
+        sum += *result;
+        ++received;
+        break;
+      case 1: ++ticks;
     }
-  });
-  for (int job = 1; job <= 12; ++job) jobs.go(work, std::ref(slots), std::ref(sum), job);
-  co_await jobs.wait();
-  finished = true;
-  co_await clock.wait();
-  std::printf("sum of squares %d, and the clock ticked %s\n", sum.load(), ticks >= 5 ? "all the while" : "too seldom");
+  }
+  std::printf("sum of squares %d, and the clock ticked %s\n", sum, ticks >= 5 ? "all the while" : "too seldom");
 }
 
 int main() { gmp::run(program); }
+
+// Prints:
+//   sum of squares 650, and the clock ticked all the while

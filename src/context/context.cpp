@@ -40,7 +40,7 @@ class StopTokenNode final : public CancelNode {
   }
   void destroy() noexcept override { delete this; }
   void ended() noexcept override {
-    if (hopes_.exchange(false, acq_rel)) outside_hope_ends();  // [CTX-HOPE] once
+    if (hopes_.exchange(false, relaxed)) outside_hope_ends();  // an RMW for its once: it carries nothing
   }
 
   Atomic<bool> hopes_{false};

@@ -7,7 +7,8 @@
 #   //   hello
 # then its stdout is just that; a line "…" there stands for any number of lines.
 # An example whose source mentions --port is a server: it is started with --port=0, must say "listening on HOST:PORT", must answer an HTTP
-# request (an echo counts), and must end within 5 s of SIGTERM.
+# request (an echo counts), and must end within 5 s of SIGTERM.  If the source mentions notify_context it drains: a request that has begun before
+# the SIGTERM is answered, its connection then ends, new ones are refused, and the status is 0.
 import re
 import signal
 import socket
@@ -55,7 +56,51 @@ def run_plain(program, expected):
     return None
 
 
-def run_server(program):
+REQUEST = b"GET / HTTP/1.1\r\nHost: example\r\n\r\n"
+
+
+def receive(connection, until_end):
+    """An answer, or all there is until the end."""
+    data = b""
+    while until_end or not data.endswith(b"hello\n"):
+        more = connection.recv(4096)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def drain(server, address):
+    """What is wrong with how it drains, or None."""
+    with socket.create_connection(address, LIMIT_S) as connection, socket.create_connection(address, LIMIT_S) as idle:
+        connection.settimeout(LIMIT_S)
+        idle.settimeout(LIMIT_S)
+        connection.sendall(REQUEST + REQUEST[:20])  # and the second one has begun
+        if not receive(connection, False):
+            return "no answer to the first request"
+        server.send_signal(signal.SIGTERM)
+        if receive(idle, True):
+            return "an idle connection got an answer"
+        try:
+            socket.create_connection(address, LIMIT_S).close()
+            return "a new connection was accepted after SIGTERM"
+        except ConnectionRefusedError:
+            pass
+        try:
+            connection.sendall(REQUEST[20:])
+            answer = receive(connection, True)
+        except ConnectionError:
+            answer = b"a reset"
+        if b"Connection: close" not in answer or not answer.endswith(b"hello\n"):
+            return f"the request that had begun got {answer}"
+    try:
+        status = server.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return f"did not end within {STOP_LIMIT_S} s of its last connection"
+    return None if status == 0 else f"ended with {status} on SIGTERM"
+
+
+def run_server(program, drains):
     server = subprocess.Popen([program, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     killer = threading.Timer(LIMIT_S, server.kill)  # then the reads below end
     killer.start()
@@ -75,6 +120,8 @@ def run_server(program):
                 answer = b""
             if not answer:
                 return "closed the connection without an answer"
+        if drains:
+            return drain(server, (address[1], int(address[2])))
         server.send_signal(signal.SIGTERM)
         try:
             status = server.wait(STOP_LIMIT_S)
@@ -89,7 +136,7 @@ def run_server(program):
 
 
 def check(source, program):
-    return run_server(program) if "--port" in source else run_plain(program, expected_output(source))
+    return run_server(program, "notify_context" in source) if "--port" in source else run_plain(program, expected_output(source))
 
 
 def main():

@@ -16,6 +16,18 @@ while True:
     connection.close()
 """
 
+# Ends at once on SIGTERM.
+DROPS = """#!/usr/bin/env python3
+import os, signal, socket, threading
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+listener = socket.create_server(("127.0.0.1", 0))
+print("listening on 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+def answer(connection):
+    while connection.recv(4096): connection.sendall(b"hello\\n")
+while True:
+    threading.Thread(target=answer, args=(listener.accept()[0],)).start()
+"""
+
 
 class Run(unittest.TestCase):
     def complaint(self, source, program):
@@ -48,6 +60,9 @@ class Run(unittest.TestCase):
     def test_objects_to_a_server_that_does_not_end(self):
         self.assertIn("of SIGTERM", self.complaint("--port", SERVER.format(answers=True).replace(
             "listener =", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nlistener =")))
+
+    def test_looks_how_a_server_drains(self):
+        self.assertIn("the request that had begun got", self.complaint("--port notify_context", DROPS))
 
 
 if __name__ == "__main__":
