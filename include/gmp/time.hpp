@@ -89,11 +89,11 @@ class Timer {
   explicit Timer(std::chrono::duration<Rep, Period> duration) : chan_(detail::TimerChan::make(detail::saturated_ns(duration), 0)) {}
   Timer(Timer&&) noexcept = default;
   Timer& operator=(Timer&& other) noexcept {
-    detail::TimerChan::stop(chan_);
+    detail::TimerChan::drop(chan_);
     chan_ = std::move(other.chan_);
     return *this;
   }
-  ~Timer() { detail::TimerChan::stop(chan_); }
+  ~Timer() { detail::TimerChan::drop(chan_); }
 
   /// Where the time comes. It has no buffer to be seen: size() and capacity() are 0.
   RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
@@ -118,11 +118,11 @@ class Ticker {
   explicit Ticker(std::chrono::duration<Rep, Period> period) : chan_(detail::TimerChan::make_ticker(detail::saturated_ns(period))) {}
   Ticker(Ticker&&) noexcept = default;
   Ticker& operator=(Ticker&& other) noexcept {
-    detail::TimerChan::stop(chan_);
+    detail::TimerChan::drop(chan_);
     chan_ = std::move(other.chan_);
     return *this;
   }
-  ~Ticker() { detail::TimerChan::stop(chan_); }
+  ~Ticker() { detail::TimerChan::drop(chan_); }
 
   RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
   /// No more ticks; after it nothing is received.

@@ -23,20 +23,30 @@ namespace {
 constexpr std::size_t ring_bytes_max = std::size_t{1} << 47;  // what the machine can address
 constexpr Element nothing = element_of<char>;                  // by which the nil channels are known
 
+void* allocate(std::size_t size, std::size_t align) {
+  if (align <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(size);
+  return ::operator new(size, std::align_val_t(align));
+}
+void deallocate(void* block, std::size_t align) noexcept {
+  if (align <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator delete(block);
+  ::operator delete(block, std::align_val_t(align));
+}
+
 }  // namespace
 
 // ---- coming and going
 
 HChan::HChan(const Element& element, std::size_t capacity, std::byte* slots) noexcept : capacity_(capacity), slots_(slots), element_(element) {}
 
-// One block: the channel, and behind it the ring.
-HChan* HChan::make(const Element& element, std::size_t capacity) {
+// One block: the channel, behind it the ring, and room for its source.
+HChan* HChan::make(const Element& element, std::size_t capacity, std::size_t behind_bytes) {
   constexpr auto size_max = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
   if (capacity > size_max || (element.size != 0 && capacity > (ring_bytes_max - sizeof(HChan)) / element.size))
     throw std::length_error("makechan: size out of range");
-  const std::size_t head = (sizeof(HChan) + element.align - 1) / element.align * element.align;
-  const std::align_val_t align{std::max(alignof(HChan), element.align)};
-  auto* block = static_cast<std::byte*>(::operator new(head + capacity * element.size, align));
+  const std::size_t ring_align = std::max(element.align, behind_bytes != 0 ? alignof(std::max_align_t) : 1);
+  const std::size_t head = (sizeof(HChan) + ring_align - 1) / ring_align * ring_align;
+  const std::size_t ring = capacity * element.size;
+  auto* block = static_cast<std::byte*>(allocate(behind_bytes != 0 ? head + behind(ring) + behind_bytes : head + ring, element.align));
   return ::new (static_cast<void*>(block)) HChan(element, capacity, block + head);
 }
 
@@ -52,9 +62,9 @@ void HChan::destroy() noexcept {
     returned_ = box->next_;
     element_.destroy(&box);
   }
-  const std::align_val_t align{std::max(alignof(HChan), element_.align)};
+  const std::size_t align = element_.align;
   this->~HChan();
-  ::operator delete(static_cast<void*>(this), align);
+  deallocate(this, align);
 }
 
 HChan& HChan::nil(ChanWaiter::Side side) noexcept {

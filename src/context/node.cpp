@@ -213,6 +213,6 @@ void DeadlineNode::fire(Timer* timer, std::int64_t now) noexcept {
   if (lives) self.unref();
 }
 
-DeadlineNode::~DeadlineNode() { disarm_and_wait(); }
+DeadlineNode::~DeadlineNode() { quiesce_alone(); }
 
 }  // namespace gmp::detail

@@ -10,18 +10,22 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr int spins_max = 64;   // a holder that runs is done within these
+constexpr int pauses_first = 32;  // half a microsecond
+constexpr int rounds = 3;         // each twice as long: a holder that runs is done within these
 constexpr int yields_max = 16;  // one that waits for this CPU gets it
 constexpr std::int64_t nap_min_ns = 10'000;
 constexpr std::int64_t nap_max_ns = 200'000;
 
 }  // namespace
 
+// Who finds it held stays away for a while.  Looking at once, and again and again, takes the line from the holder, who is about to take it back:
+// four gs that send and four that receive on one channel, on two CPUs, 146 ns a value.  So the holder does some dozens of them in its own cache
+// first: 33 ns.
 void Lock::lock_slow() noexcept {
   const auto taken = [this] { return state_.load(relaxed) == 0 && try_lock(); };  // looks first: a failed RMW takes the holder's line away
-  for (int spin = 0; spin < spins_max; ++spin) {
+  for (int round = 0, pauses = pauses_first; round < rounds; ++round, pauses *= 2) {
+    for (int i = 0; i < pauses; ++i) cpu_pause();
     if (taken()) return;
-    cpu_pause();
   }
   for (int yield = 0; yield < yields_max; ++yield) {
     if (taken()) return;

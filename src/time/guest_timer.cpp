@@ -26,12 +26,17 @@ bool GuestTimer::disarm() noexcept {
   return true;
 }
 
-bool GuestTimer::disarm_and_wait() noexcept {
-  while (armed_.load(acquire)) {  // [GUEST-TIMER] sees all that the fire did
-    if (disarm()) return true;
+bool GuestTimer::quiesce() noexcept {
+  for (;;) {
+    lock_.lock();
+    if (!armed_.load(acquire)) return false;  // [GUEST-TIMER] sees all that the fire did
+    if (TimerHeap::remove(this)) {            // GT1
+      armed_.store(false, relaxed);
+      return true;
+    }
+    lock_.unlock();  // the fire of an executor that stops waits for it
     sys::yield_thread();
   }
-  return false;
 }
 
 bool GuestTimer::begins(std::int64_t now) noexcept {

@@ -4,9 +4,10 @@
 // The channel has room for one value, which nobody is shown (Go 1.23): a fire finds it empty, or drops the tick.  After stop() or reset() nothing
 // old can be received: the fire is over or will not come, and what it sent is taken out again.
 //
-//   TC1  those who stop or reset it are one at a time (owner_lock_): the owner that GuestTimer wants.
+// It lies in the channel's own block, behind the ring: one allocation for both.
+//   TC1  those who stop or reset it are one at a time (quiesce): for others there is no moment between a stop and the start that follows it.
 //   TC2  the channel's last handle takes the timer with it; nobody else can be at it then, but a fire, which is waited for.
-//   TC3  a fire takes the channel's lock and no other; so stop() may hold owner_lock_ while it waits for one.
+//   TC3  a fire takes the channel's lock and no other; so a stop, which has the timer's, may look into the channel.
 #include "gmp/detail/time/timer_chan.hpp"
 
 #include <chrono>
@@ -32,8 +33,8 @@ TimerChan::TimerChan() noexcept : GuestTimer(&TimerChan::fire), ChanSource{&Time
 TimerChan& TimerChan::of(const ChanRef& chan) noexcept { return static_cast<TimerChan&>(*chan.get()->source()); }
 
 ChanRef TimerChan::make(std::int64_t duration_ns, std::int64_t period_ns) {
-  ChanRef chan(HChan::make(element_of<When>, 1));
-  auto* self = new TimerChan;
+  ChanRef chan(HChan::make(element_of<When>, 1, sizeof(TimerChan)));
+  auto* self = ::new (chan.get()->room_behind()) TimerChan;
   self->chan_ = chan.get();
   chan.get()->set_source(self);  // from here on it goes with the channel
   self->start(duration_ns, period_ns);
@@ -68,26 +69,36 @@ void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   }
 }
 
-bool TimerChan::stop_locked() noexcept {
-  bool stopped = disarm_and_wait();
+bool TimerChan::stop_and_lock() noexcept {
+  bool stopped = quiesce();
   When stale;
   if (chan_->try_recv(&stale) == HChan::Outcome::done) stopped = true;
   return stopped;
 }
 
+void TimerChan::drop(const ChanRef& chan) noexcept {
+  if (chan.get() != nullptr && !chan.get()->alone()) stop(chan);  // else it is stopped with its channel
+}
+
 bool TimerChan::stop(const ChanRef& chan) noexcept {
   if (chan.get() == nullptr) return false;
   TimerChan& self = of(chan);
-  LockGuard guard(self.owner_lock_);
-  return self.stop_locked();
+  const bool stopped = self.stop_and_lock();
+  self.unlock();
+  return stopped;
 }
 
 bool TimerChan::reset(const ChanRef& chan, std::int64_t duration_ns, std::int64_t period_ns) {
   if (chan.get() == nullptr) return false;
   TimerChan& self = of(chan);
-  LockGuard guard(self.owner_lock_);
-  const bool was_active = self.stop_locked();
-  self.start(duration_ns, period_ns);
+  const bool was_active = self.stop_and_lock();
+  try {
+    self.start(duration_ns, period_ns);
+  } catch (...) {
+    self.unlock();
+    throw;
+  }
+  self.unlock();
   return was_active;
 }
 
@@ -97,10 +108,8 @@ void TimerChan::reset_ticker(const ChanRef& chan, std::int64_t period_ns) {
 }
 
 // TC2
-void TimerChan::channel_gone(ChanSource* source) noexcept {
-  auto& self = static_cast<TimerChan&>(*source);
-  self.disarm_and_wait();
-  delete &self;
-}
+void TimerChan::channel_gone(ChanSource* source) noexcept { static_cast<TimerChan&>(*source).~TimerChan(); }
+
+TimerChan::~TimerChan() { quiesce_alone(); }
 
 }  // namespace gmp::detail

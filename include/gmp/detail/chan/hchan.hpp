@@ -52,10 +52,14 @@ struct ChanSource {
 class HChan : Immovable {
  public:
   /// Throws std::length_error("makechan: size out of range"), std::bad_alloc. One handle is the caller's.
-  static HChan* make(const Element& element, std::size_t capacity);
+  /// behind: so many bytes, aligned for anything, for who feeds it.
+  static HChan* make(const Element& element, std::size_t capacity, std::size_t behind = 0);
+  void* room_behind() const noexcept { return slots_ + behind(capacity_ * element_.size); }
   void ref() noexcept { handles_.fetch_add(1, relaxed); }  // [CHAN-REFS] a copy of a handle that we hold
+  /// True: the caller has the only handle.
+  bool alone() const noexcept { return handles_.load(acquire) == 1; }  // [CHAN-REFS]
   void unref() noexcept {
-    if (handles_.fetch_sub(1, acq_rel) == 1) destroy();  // [CHAN-REFS] the last one sees what the others did
+    if (alone() || handles_.fetch_sub(1, acq_rel) == 1) destroy();  // [CHAN-REFS] the last one sees what the others did
   }
 
   /// The channels that a nil handle stands for: never ready, never closed. Two, for a sender and a receiver must not meet there.
@@ -125,6 +129,7 @@ class HChan : Immovable {
   };
 
   HChan(const Element& element, std::size_t capacity, std::byte* slots) noexcept;
+  static constexpr std::size_t behind(std::size_t bytes) noexcept { return (bytes + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t); }
   ~HChan() = default;
   void destroy() noexcept;
 

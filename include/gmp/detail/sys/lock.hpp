@@ -1,7 +1,7 @@
 // include/gmp/detail/sys/lock.hpp — the runtime's own short lock; gs never hold it across a suspension.
 // Go: runtime/lock_futex.go (mutex).  Room: sys (floor 1).
 //
-// A word that is 0 or 1.  It is held for some dozen instructions, so whoever finds it held spins a little; a holder that lost its CPU is
+// A word that is 0 or 1.  It is held for some dozen instructions, so whoever finds it held stays away for half a microsecond or two; a holder that lost its CPU is
 // given it back by sched_yield, and at last by naps.  What was dropped: a third state and a futex (Drepper's "Futexes are tricky").  Then
 // unlock() must be an exchange, to see whether somebody sleeps: 5 ns of each critical section for a case that does not occur, and a Cond's
 // hand-over has two of them.

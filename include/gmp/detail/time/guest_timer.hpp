@@ -21,13 +21,21 @@ class GuestTimer : public Timer {
  public:
   explicit GuestTimer(Fire fire) noexcept : Timer(fire, true) {}
 
-  // ---- its owner's, one at a time
-  /// Into a heap of sched; not while armed(). False: that one stops, or is null. Throws std::bad_alloc.
+  // ---- its owner's
+  /// Into a heap of sched, by one who alone has it, or under quiesce(). False: that one stops, or is null. Throws std::bad_alloc.
   bool arm(Sched* sched, std::int64_t when_ns);
   /// True: it will not fire. False: it was not armed, or its fire has begun.
   bool disarm() noexcept;
-  /// The same, and waits for a fire that has begun, also one that starts it again.
-  bool disarm_and_wait() noexcept;
+  /// The same, and waits for a fire that has begun, also one that starts it again; and holds its lock until unlock(), so that what is done
+  /// meanwhile is one step for all others. Its fire must not need what the caller holds.
+  bool quiesce() noexcept;
+  void unlock() noexcept { lock_.unlock(); }
+  /// quiesce(), for the last time: nobody else can arm it.
+  void quiesce_alone() noexcept {
+    if (!armed_.load(acquire)) return;  // [GUEST-TIMER]
+    quiesce();
+    unlock();
+  }
 
   // ---- its fire's
   /// First of all. False: its executor stops, and there is only through() left.

@@ -18,19 +18,19 @@ class TimerChan : GuestTimer, ChanSource {
   static ChanRef make_ticker(std::int64_t period_ns);  // throws std::invalid_argument
   // Of such a channel; null: nothing.
   static bool stop(const ChanRef& chan) noexcept;
+  static void drop(const ChanRef& chan) noexcept;  // stop(), by one who lets go of the channel
   static bool reset(const ChanRef& chan, std::int64_t duration_ns, std::int64_t period_ns);
   static void reset_ticker(const ChanRef& chan, std::int64_t period_ns);  // throws std::invalid_argument
 
  private:
   TimerChan() noexcept;
-  ~TimerChan() = default;
+  ~TimerChan();
   static TimerChan& of(const ChanRef& chan) noexcept;
   static void fire(Timer* timer, std::int64_t now) noexcept;
   static void channel_gone(ChanSource* source) noexcept;
   void start(std::int64_t duration_ns, std::int64_t period_ns);
-  bool stop_locked() noexcept;
+  bool stop_and_lock() noexcept;
 
-  Lock owner_lock_;  // of those who stop and reset
   std::int64_t period_ = 0;
   HChan* chan_ = nullptr;  // not counted: the channel's end is ours
 };
