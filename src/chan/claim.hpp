@@ -9,6 +9,7 @@
 //   a withdrawal    | none -> withdrawn             | CAS
 //   SC1  all of them but the first come from who holds the lock of a channel in which the select is queued, or from the select's withdrawal:
 //        so it is there.
+//   SC2  the word decides, and carries nothing: what is done to a waiter is ordered by its channel's lock, and the outcome by the wake-up.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +26,12 @@ inline constexpr std::uint32_t claim_withdrawn = 0xffff'fffe;
 inline bool claim(Atomic<std::uint32_t>& winner, std::uint32_t as) noexcept {
   for (;;) {
     std::uint32_t was = claim_none;
-    if (winner.compare_exchange_strong(was, as, acq_rel, acquire)) return true;  // [CLAIM-G] one of all
+    if (winner.compare_exchange_strong(was, as, relaxed, relaxed)) return true;  // SC2: one of all
     if (was != claim_busy) return false;
     cpu_pause();
   }
 }
 /// Of who has it busy.
-inline void settle_claim(Atomic<std::uint32_t>& winner, std::uint32_t as) noexcept { winner.store(as, release); }  // [CLAIM-G]
+inline void settle_claim(Atomic<std::uint32_t>& winner, std::uint32_t as) noexcept { winner.store(as, relaxed); }  // SC2
 
 }  // namespace gmp::detail

@@ -183,7 +183,7 @@ void Selection::enqueue_all() noexcept {
 void Selection::leave() noexcept {
   if (!parked_) return;
   parked_ = false;
-  const std::uint32_t winner = winner_.load(acquire);  // [CLAIM-G]
+  const std::uint32_t winner = winner_.load(relaxed);  // SE2
   if (winner != claim_none && winner < claim_withdrawn) {
     index_ = static_cast<int>(winner) - 1;
     cases_[index_].done_ = cases_[index_].waiter_.get().done_;

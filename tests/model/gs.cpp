@@ -100,6 +100,8 @@ void ready(G* gp) noexcept { static_cast<void>(status::make_runnable(gp->status_
 
 void ready_handoff(G* gp) noexcept { ready(gp); }
 
+std::uint32_t cheap_random() noexcept { return world.random++; }
+
 std::int64_t now_ns() noexcept { return world.clock_ns += world.clock_step_ns; }
 
 bool can_spin(G*, int iteration) noexcept { return iteration < world.spins; }

@@ -24,6 +24,7 @@ struct World {
   int spins = 0;                   // can_spin() allows so many
   unsigned tearing_down = 0;       // a bit for each modelled thread that destroys the frames of a stopped executor
   const void* phantom = nullptr;
+  std::uint32_t random = 0;
   std::int64_t clock_ns = 0;
 };
 extern World world;
