@@ -4,18 +4,22 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
+#include "support/burn.hpp"
 #include "support/child.hpp"
 #include "support/memory.hpp"
 #include "support/net.hpp"
@@ -282,6 +286,77 @@ TEST(AfterFunc, AnExceptionIsAPanic) {
   EXPECT_EQ(died.status, 2);
   EXPECT_NE(died.err.find("late"), std::string::npos) << died;
   EXPECT_NE(died.err.find("timer_test.cpp"), std::string::npos) << died;
+}
+
+using Lateness = std::vector<std::chrono::nanoseconds>;  // the latest first
+
+std::chrono::nanoseconds percentile(const Lateness& late, std::size_t p) { return late[late.size() * (100 - p) / 100]; }
+
+// How late n timers of 1 to 3 ms are; and how late a thread's sleeps are, by turns with them: what the machine adds.
+Task<std::pair<Lateness, Lateness>> lateness(int n) {
+  Lateness late, thread_late;
+  for (int i = 0; i < n; ++i) {
+    const auto length = 1ms + std::chrono::microseconds(i % 20 * 100);
+    const auto due = Clock::now() + length;
+    Timer timer(length);
+    const auto when = co_await timer.chan().recv();
+    late.push_back(Clock::now() - due);
+    EXPECT_GE(*when, due) << "early";
+    const auto begin = Clock::now();
+    const auto sleep_on_thread = [length] { std::this_thread::sleep_for(length); };
+    co_await blocking(sleep_on_thread);
+    thread_late.push_back(Clock::now() - begin - length);
+  }
+  std::sort(late.rbegin(), late.rend());
+  std::sort(thread_late.rbegin(), thread_late.rend());
+  co_return std::pair(std::move(late), std::move(thread_late));
+}
+
+TEST(Timers, LateByLessThanAMillisecondWhenIdle) {
+  on_executor([]() -> Task<> {
+    const auto [late, thread_late] = co_await lateness(static_cast<int>(test::scaled(500, 100)));
+    std::printf("late: median %lld us, 99 %% %lld us; a thread %lld us, %lld us\n", static_cast<long long>(percentile(late, 50).count() / 1000),
+                static_cast<long long>(percentile(late, 99).count() / 1000), static_cast<long long>(percentile(thread_late, 50).count() / 1000),
+                static_cast<long long>(percentile(thread_late, 99).count() / 1000));
+    EXPECT_LT(percentile(late, 50), percentile(thread_late, 50) + 500us);
+    EXPECT_LT(percentile(late, 99), percentile(thread_late, 99) + 1ms);
+  });
+}
+
+TEST(Timers, LateByATimeSliceOrTwoWhenEveryProcessorIsBusy) {
+  on_executor([]() -> Task<> {
+    bool over = false;
+    WaitGroup busy;
+    for (int i = 0; i < 2 * gomaxprocs(); ++i) {
+      busy.go([&over]() -> Task<> {
+        while (!std::atomic_ref(over).load()) {
+          test::burn(100us);
+          co_await yield();
+        }
+      });
+    }
+    const auto [late, thread_late] = co_await lateness(static_cast<int>(test::scaled(200, 50)));
+    EXPECT_LT(percentile(late, 90), percentile(thread_late, 90) + 20ms);
+    std::atomic_ref(over).store(true);
+    co_await busy.wait();
+  });
+}
+
+TEST(Timers, AMillionAtOnce) {
+  on_executor([]() -> Task<> {
+    const auto n = static_cast<std::size_t>(test::scaled(1'000'000, 100'000));
+    std::vector<Timer> timers;
+    timers.reserve(n);
+    for (std::size_t i = 0; i < n; ++i) timers.emplace_back(1h + std::chrono::microseconds(i * 7919 % n));
+    Timer soon(1ms);  // it is not held up by the others
+    EXPECT_TRUE(co_await soon.chan().recv());
+    for (std::size_t i = 0; i < n; i += 2) EXPECT_TRUE(timers[i].stop());
+    for (std::size_t i = 0; i < n; i += 1'000) {
+      EXPECT_FALSE(timers[i].reset(1ms)) << "it was stopped";
+      EXPECT_TRUE(timers[i + 1].reset(1ms)) << "it was not";
+    }
+    for (std::size_t i = 0; i < n; i += 1'000) EXPECT_TRUE((co_await timers[i].chan().recv()) && (co_await timers[i + 1].chan().recv()));
+  });
 }
 
 TEST(Timers, AHundredThousandAtOnce) {
