@@ -6,27 +6,34 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/sys/futex.hpp"
 
 namespace gmp::detail {
 
-Bell::Bell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+Bell::Bell() noexcept { static_cast<void>(open()); }
+
+Bell::~Bell() {
+  if (fd() >= 0) ::close(fd());
 }
 
-Bell::~Bell() { ::close(fd_); }
+bool Bell::open() noexcept {
+  const int saved = errno;
+  fd_.store(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), relaxed);
+  errno = saved;
+  return fd() >= 0;
+}
 
 void Bell::ring_slow(std::uint32_t was) noexcept {
   if (was == on_futex) {
     futex_wake(&state_, 1);
     return;
   }
+  if (fd() < 0) return;  // BL4: it wakes by itself
   const int saved = errno;  // wakers are user code's unlock, send, close …
   const std::uint64_t one = 1;
-  while (::write(fd_, &one, sizeof one) < 0) {
+  while (::write(fd(), &one, sizeof one) < 0) {
     if (errno != EINTR) fatal("gmp: cannot write to an eventfd of the scheduler: was it closed?");
   }
   errno = saved;

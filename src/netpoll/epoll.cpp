@@ -162,6 +162,7 @@ class EpollPoller final : public Poller {
     GMPCORO_ASSERT(timeout_ns == 0 || bell != nullptr);
     end_cancelled();
     if (timeout_ns != 0 && !something_ended()) {
+      timeout_ns = bell->longest(timeout_ns);
       arm(bell);
       if (fall_asleep(bell)) {
         const int n = wait_for_events(timeout_ns);
@@ -280,7 +281,7 @@ class EpollPoller final : public Poller {
 
   /// The bell of who is about to sleep here, and no other: see uring.cpp, UR3.
   void arm(Bell* bell) noexcept {
-    if (armed_fd_ == bell->fd()) return;
+    if (armed_fd_ == bell->fd() || bell->fd() < 0) return;
     if (armed_fd_ >= 0) ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, armed_fd_, nullptr);
     armed_fd_ = bell->fd();
     epoll_event event{};

@@ -286,6 +286,7 @@ class UringPoller final : public Poller {
     GMPCORO_ASSERT(timeout_ns == 0 || bell != nullptr);
     begin_turn();
     bool wants_sleep = timeout_ns != 0;
+    if (wants_sleep) timeout_ns = bell->longest(timeout_ns);
     for (;;) {
       const bool all_written = write_cancels() && write_queue();
       bool taken = true;
@@ -447,7 +448,7 @@ class UringPoller final : public Poller {
 
   /// UR3. False: no room.
   bool arm(Bell* bell) noexcept {
-    if (armed_fd_ == bell->fd()) return true;
+    if (armed_fd_ == bell->fd() || bell->fd() < 0) return true;
     if (ring_.room() < 2) return false;
     if (armed_fd_ >= 0) {
       io_uring_sqe* sqe = ring_.next_sqe(tag_ignore);

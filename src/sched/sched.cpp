@@ -46,6 +46,7 @@ constexpr std::int64_t scout_first_ns = 50'000;
 constexpr int scout_doublings = 4;                // to 800 us: what waits in run_next behind a g that computes waits so long at most
 constexpr int scout_rounds_max = 12;              // without a sign of work; then it sleeps until it is called
 constexpr int spin_credit_max = 8;
+constexpr std::int64_t poller_retry_ns = 5'000'000;
 constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
 
 void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
@@ -165,25 +166,37 @@ void* Sched::m_thread(void* mp) {
 }
 
 void Sched::acquire_p(M* mp, P* pp) noexcept {
-  if (!pp->poller_) make_poller(pp);
+  if (!pp->poller_ && !wait_for_poller(mp, pp)) return;
   mp->p_ = pp;
   pp->m_.store(mp, release);  // [P-OWNER]
 }
 
-void Sched::make_poller(P* pp) noexcept {
-  try {
-    if (poller_ == gmp::Poller::uring) {
-      try {
-        pp->poller_ = make_uring_poller(ring_entries_);
-        return;
-      } catch (const std::exception& error) {
-        sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
-      }
-    }
+void Sched::make_poller(P* pp) {
+  if (poller_ != gmp::Poller::uring) {
     pp->poller_ = make_epoll_poller();
-  } catch (const std::exception& error) {
-    fatal((std::string("gmp: no poller: ") + error.what()).c_str());
+    return;
   }
+  try {
+    pp->poller_ = make_uring_poller(ring_entries_);
+  } catch (const std::exception& error) {
+    pp->poller_ = make_epoll_poller();
+    sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
+  }
+}
+
+// A P that starts for the first time when the process is out of descriptors: the others do its work, and its M asks again now and then. The first P
+// has had its poller from the start. False: the executor stops.
+bool Sched::wait_for_poller(M* mp, P* pp) noexcept {
+  while (gate_.is_running()) {
+    try {
+      make_poller(pp);
+      return true;
+    } catch (const std::exception&) {
+      end_spinning(mp);  // W': somebody may count on our place
+      sys::sleep_ns(poller_retry_ns);
+    }
+  }
+  return false;
 }
 
 // ---- the loop

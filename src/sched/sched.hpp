@@ -242,7 +242,8 @@ class Sched : Immovable {
   void run_locked(M* mp, G* gp) noexcept;
   void retire(M* mp, P* pp) noexcept;
   void kick(P* pp) noexcept;
-  void make_poller(P* pp) noexcept;
+  void make_poller(P* pp);                                           // std::system_error
+  bool wait_for_poller(M* mp, P* pp) noexcept;
   void make_p(int id);
   void teardown();
   void enrol() noexcept;  // among those whom all_hopeless() asks

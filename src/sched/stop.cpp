@@ -111,6 +111,7 @@ Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options
   ring_entries_ = ring_entries();
   ps_ = std::make_unique<std::unique_ptr<P>[]>(procs_max);
   for (int i = 0; i < procs; ++i) make_p(i);
+  make_poller(ps_[0].get());  // the others' when they first run
   procs_.store(procs, relaxed);  // nobody else knows us
   for (int i = 0; i < procs; ++i) {
     ps_[i]->retired_.store(false, relaxed);
