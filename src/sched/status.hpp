@@ -33,7 +33,7 @@ inline void begin_withdrawable_wait(Atomic<std::uint32_t>& status) noexcept {
 
 inline void abort_wait(Atomic<std::uint32_t>& status) noexcept {
   std::uint32_t was = status.load(relaxed) & ~busy_bits;
-  while (!status.compare_exchange_weak(was, word(Status::running), acquire, relaxed)) {  // [G-STATUS] after the last touch of who was at it
+  while (!status.compare_exchange_strong(was, word(Status::running), acquire, relaxed)) {  // [G-STATUS] after the last touch of who was at it
     was &= ~busy_bits;
     cpu_pause();
   }

@@ -39,9 +39,11 @@ bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) {
 bool JoinWaiter::withdraw(Waiter* waiter) noexcept {
   auto& w = static_cast<JoinWaiter&>(*waiter);
   Atomic<Waiter*>& slot = w.block_->slot_;
-  Waiter* found = waiter;
-  if (slot.compare_exchange_strong(found, nullptr, acq_rel, acquire)) return w.withdrawn_ = true;  // [JOIN] J1
-  if (found == nullptr && !tearing_down()) slot.compare_exchange_strong(found, w.block_->given_up_mark(), acq_rel, acquire);  // [JOIN] J1
+  Waiter* found = slot.load(relaxed);  // a guess: the CAS decides
+  while (found == waiter || (found == nullptr && !tearing_down())) {
+    Waiter* next = found == waiter ? nullptr : w.block_->given_up_mark();
+    if (slot.compare_exchange_weak(found, next, acq_rel, relaxed)) return w.withdrawn_ = next == nullptr;  // [JOIN] J1
+  }
   return false;
 }
 

@@ -18,14 +18,17 @@ SleepOp::Awaiter::SleepWaiter::SleepWaiter() noexcept : Timer(&Awaiter::fire) { 
 void SleepOp::Awaiter::fire(Timer* timer, std::int64_t) noexcept {
   auto& w = *static_cast<SleepWaiter*>(timer);
   G* gp = w.g_;
-  if (w.state_.exchange(over, acq_rel) == parked) ready(gp);  // [SLEEP]
+  if (w.state_.exchange(over, acq_rel) == parked) ready(gp);  // [SLEEP] the g waits; and if not, SL1: we have read g_
 }
 
 bool SleepOp::Awaiter::withdraw(Waiter* waiter) noexcept {
   auto& w = static_cast<SleepWaiter&>(*waiter);
-  std::uint32_t was = parked;
-  if (!w.state_.compare_exchange_strong(was, over, acq_rel, acquire)) {  // [SLEEP]
-    if (was == armed && w.state_.compare_exchange_strong(was, over, acq_rel, acquire)) w.give_up_.store(true, relaxed);  // [SLEEP] W4
+  std::uint32_t was = w.state_.load(relaxed);  // a guess: the CAS decides
+  do {
+    if (was == over) return false;                                               // it has fired
+  } while (!w.state_.compare_exchange_weak(was, over, relaxed, relaxed));  // carries nothing: the hold orders it
+  if (was == armed) {                                                            // W4
+    w.give_up_.store(true, relaxed);
     return false;
   }
   TimerHeap::remove_sync(&w);
@@ -41,7 +44,7 @@ bool SleepOp::Awaiter::suspend(FrameLink& leaf) {
   timer_add(gp, &waiter_, when);
   park_begin(gp, leaf, WaitReason::sleep, &waiter_);
   std::uint32_t was = armed;
-  if (!gives_up(waiter_) && waiter_.state_.compare_exchange_strong(was, parked, acq_rel, acquire)) return true;  // [SLEEP]
+  if (!gives_up(waiter_) && waiter_.state_.compare_exchange_strong(was, parked, release, acquire)) return true;  // [SLEEP]
   park_abort(gp);
   waiter_.withdrawn_ = gives_up(waiter_);
   if (waiter_.withdrawn_) TimerHeap::remove_sync(&waiter_);

@@ -8,14 +8,21 @@
 
 #include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/sys/futex.hpp"
+#ifdef GMPCORO_MODEL
+#include "model/gs.hpp"
+#endif
 
 namespace gmp::detail {
 namespace {
 
 /// Names the calling thread, to tell a fire that removes its own timer from another thread that does. No coroutine runs in this file.
 GMPCORO_NOINLINE const void* this_thread_name() noexcept {
+#ifdef GMPCORO_MODEL
+  return model::thread_name();
+#else
   static thread_local char name = 0;
   return &name;
+#endif
 }
 
 }  // namespace

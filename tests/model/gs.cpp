@@ -27,6 +27,11 @@ void reset_world() {
   detail::SemaRootVerifier::forget_all();
 }
 
+const void* thread_name() noexcept {
+  static const char names[64] = {};
+  return &names[self()];
+}
+
 namespace {
 constexpr std::uint32_t waiting = static_cast<std::uint32_t>(detail::Status::waiting);
 constexpr std::uint32_t runnable = static_cast<std::uint32_t>(detail::Status::runnable);
@@ -99,6 +104,11 @@ bool give_way(G*, FrameLink&) noexcept { return false; }
 void ready(G* gp) noexcept { static_cast<void>(status::make_runnable(gp->status_)); }
 
 void ready_handoff(G* gp) noexcept { ready(gp); }
+
+void timer_add(G*, Timer* timer, std::int64_t when_ns) {
+  world.timers->add(timer, when_ns);
+  world.timers_added->fetch_add(1, release);
+}
 
 std::uint32_t cheap_random() noexcept { return world.random++; }
 

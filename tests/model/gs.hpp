@@ -11,6 +11,7 @@
 #pragma once
 
 #include "gmp/detail/park.hpp"
+#include "gmp/detail/timer/heap.hpp"
 #include "gmp/detail/wait/waiter.hpp"
 #include "gmp/detail/wait/withdrawal.hpp"
 #include "model/model.hpp"
@@ -25,9 +26,14 @@ struct World {
   unsigned tearing_down = 0;       // a bit for each modelled thread that destroys the frames of a stopped executor
   const void* phantom = nullptr;
   std::uint32_t random = 0;
+  detail::TimerHeap* timers = nullptr;  // of all gs
+  detail::Atomic<int>* timers_added = nullptr;
   std::int64_t clock_ns = 0;
 };
 extern World world;
+
+/// Tells modelled threads apart.
+const void* thread_name() noexcept;
 
 /// The world as it is by default, and nobody asleep anywhere: a run that was given up left its sleepers in the table.
 void reset_world();
