@@ -9,6 +9,8 @@
 #include <climits>
 #include <ctime>
 
+#include "gmp/detail/base/config.hpp"
+
 namespace gmp::detail {
 
 static_assert(sizeof(Atomic<std::uint32_t>) == sizeof(std::uint32_t), "the kernel looks at the word itself");
@@ -24,6 +26,11 @@ void futex_wait(const Atomic<std::uint32_t>* word, std::uint32_t expected, std::
 
 void futex_wake(const Atomic<std::uint32_t>* word, int count) noexcept {
   ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+}
+
+GMPCORO_NOINLINE const void* this_thread_mark() noexcept {
+  static thread_local char mark = 0;
+  return &mark;
 }
 
 }  // namespace gmp::detail

@@ -8,24 +8,8 @@
 
 #include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/sys/futex.hpp"
-#ifdef GMPCORO_MODEL
-#include "model/gs.hpp"
-#endif
 
 namespace gmp::detail {
-namespace {
-
-/// Names the calling thread, to tell a fire that removes its own timer from another thread that does. No coroutine runs in this file.
-GMPCORO_NOINLINE const void* this_thread_name() noexcept {
-#ifdef GMPCORO_MODEL
-  return model::thread_name();
-#else
-  static thread_local char name = 0;
-  return &name;
-#endif
-}
-
-}  // namespace
 
 /// Moves the hole at i up to where entry belongs, and fills it.
 void TimerHeap::sift_up(std::uint32_t i, const Entry& entry) noexcept {
@@ -138,7 +122,7 @@ bool TimerHeap::remove_sync(Timer* timer) noexcept {
       home->publish();
     }
     // No other heap can be firing it (TH8). If firing_ is an earlier timer at the same address, we wait in vain, but only for its one call.
-    if (home->firing_ != timer || home->runner_ == this_thread_name()) {
+    if (home->firing_ != timer || home->runner_ == this_thread_mark()) {
       home->lock_.unlock();
       return was_in;
     }
@@ -168,7 +152,7 @@ int TimerHeap::run_due(std::int64_t now) noexcept {
     return 0;
   }
   running_ = true;
-  runner_ = this_thread_name();
+  runner_ = this_thread_mark();
   while (!entries_.empty() && entries_.front().when <= now) {
     Timer* timer = entries_.front().timer;
     const Timer::Fire fire = timer->fire;

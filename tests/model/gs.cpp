@@ -27,11 +27,6 @@ void reset_world() {
   detail::SemaRootVerifier::forget_all();
 }
 
-const void* thread_name() noexcept {
-  static const char names[64] = {};
-  return &names[self()];
-}
-
 namespace {
 constexpr std::uint32_t waiting = static_cast<std::uint32_t>(detail::Status::waiting);
 constexpr std::uint32_t runnable = static_cast<std::uint32_t>(detail::Status::runnable);

@@ -32,9 +32,6 @@ struct World {
 };
 extern World world;
 
-/// Tells modelled threads apart.
-const void* thread_name() noexcept;
-
 /// The world as it is by default, and nobody asleep anywhere: a run that was given up left its sleepers in the table.
 void reset_world();
 

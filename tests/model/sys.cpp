@@ -7,6 +7,7 @@
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/sys/futex.hpp"
 #include "model/explorer.hpp"
+#include "model/model.hpp"
 
 namespace gmp::detail {
 namespace {
@@ -37,6 +38,11 @@ void fatal(const char* text) noexcept { fail("fatal error: ", text); }
 void misuse(const char* text) noexcept { fail("misuse: ", text); }
 void assert_failed(const char* expression, const char* file, int line) noexcept {
   fail("assertion failed: ", (std::string(expression) + " at " + file + ":" + std::to_string(line)).c_str());
+}
+
+const void* this_thread_mark() noexcept {
+  static const char marks[64] = {};
+  return &marks[model::self()];
 }
 
 void futex_wait(const Atomic<std::uint32_t>* word, std::uint32_t expected, std::int64_t timeout_ns) noexcept {

@@ -14,4 +14,7 @@ void futex_wait(const Atomic<std::uint32_t>* word, std::uint32_t expected, std::
 /// Wakes at most count threads that sleep on the word. Touches no memory behind it: the word may be gone already.
 void futex_wake(const Atomic<std::uint32_t>* word, int count) noexcept;
 
+/// Tells the calling thread from all others that live.
+const void* this_thread_mark() noexcept;
+
 }  // namespace gmp::detail
