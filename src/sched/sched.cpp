@@ -508,11 +508,21 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   gp->depth_ = 0;
   gp->started_ = true;
   const std::coroutine_handle<> frame = gp->leaf_->handle();
+  mp->parked_ = false;
   mp->claim_.exit();
   frame.resume();
   while (mp->next_) std::exchange(mp->next_, nullptr).resume();
   if (mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
   after_resume(mp, gp);
+}
+
+// Its frame came back and has neither parked, nor yielded, nor ended: the compiler has lost a coroutine's body. The g is still ours.
+static void report_lost_body(G* gp) noexcept {
+  const std::source_location at = gp->last_await_.load(relaxed);
+  fatal(("gmp: the coroutine awaited at " + std::string(at.file_name()) + ":" + std::to_string(at.line()) + " in goroutine " + std::to_string(gp->id_) +
+         " did nothing. g++ 12 drops the body of a coroutine that has no variable of its own and awaits in the condition of an if, for or switch "
+         "(`if (co_await x) …`): name the result first (`const bool ok = co_await x;`)")
+            .c_str());
 }
 
 void Sched::after_resume(M* mp, G* gp) noexcept {
@@ -529,6 +539,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
       wake_one();
     }
   } else {
+    if (!mp->parked_) [[unlikely]] report_lost_body(gp);
     mp->cur_ = nullptr;
   }
   if (mp->p_ == nullptr) off_p_.fetch_sub(1, relaxed);  // [OFF-P] the taker counted it
@@ -738,11 +749,13 @@ void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*ste
   gp->step_ = step;
   gp->reason_ = reason;
   gp->since_ns_ = coarse_now_ns();
+  gp->m_->parked_ = true;
   if (status::begin_wait(gp)) [[unlikely]] give_up(w);
 }
 
 void park_abort(G* gp) noexcept {
   status::abort_wait(gp->status_);
+  gp->m_->parked_ = false;
   gp->waiter_ = nullptr;
   gp->step_ = nullptr;
 }

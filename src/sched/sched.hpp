@@ -107,6 +107,7 @@ struct M : Immovable {
   std::coroutine_handle<> next_;          // the trampoline's slot: resumed by the loop
   G* ended_ = nullptr;                    // set during resume(): its root frame has ended
   G* yielded_ = nullptr;                  // set during resume(): suspended but runnable
+  bool parked_ = false;                   // set during resume(): suspended, and not ours any more
   bool yield_local_ = false;              // to the tail of the local ring, else to the global queue
   bool spinning_ = false;                 // counted in IdleSet::spinners_; this M only
   bool called_ = false;                   // a waker handed its P to it, and it has found nothing yet

@@ -30,6 +30,7 @@ namespace {
 
 constexpr int hasty_tries = 4;  // of step 1: whoever is beaten to it so often looks under all locks
 constexpr std::uint32_t cases_max = 65'536;
+constexpr std::uint32_t insertions_max = 16;  // more are sorted after
 
 }  // namespace
 
@@ -98,11 +99,21 @@ bool Selection::complete_one_of_all(ChanWaiter*& woken) {
 
 void Selection::lock_all() noexcept {
   locked_ = 0;
+  const bool few = count_ <= insertions_max;
   for (std::uint32_t i = 0; i < count_; ++i) {
-    if (cases_[i].chan_ != nullptr) locks_[locked_++] = cases_[i].chan_;
+    HChan* chan = cases_[i].chan_;
+    if (chan == nullptr) continue;
+    std::uint32_t at = locked_;
+    while (few && at > 0 && std::less<>()(chan, locks_[at - 1])) --at;
+    if (few && at > 0 && locks_[at - 1] == chan) continue;
+    for (std::uint32_t k = locked_; k > at; --k) locks_[k] = locks_[k - 1];
+    locks_[at] = chan;
+    ++locked_;
   }
-  std::sort(locks_, locks_ + locked_, std::less<>());
-  locked_ = static_cast<std::uint32_t>(std::unique(locks_, locks_ + locked_) - locks_);
+  if (!few) {
+    std::sort(locks_, locks_ + locked_, std::less<>());
+    locked_ = static_cast<std::uint32_t>(std::unique(locks_, locks_ + locked_) - locks_);
+  }
   if (locked_ == 0) anchor().lock_.lock();
   for (std::uint32_t i = 0; i < locked_; ++i) locks_[i]->lock_.lock();
 }

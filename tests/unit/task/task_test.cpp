@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
+#include "support/child.hpp"
 #include "unit/task/probe.hpp"
 
 namespace gmp {
@@ -400,6 +402,24 @@ TEST(Task, ArgumentsLiveAsLongAsTheFrame) {
     EXPECT_EQ(alive, 2);
   });
   EXPECT_EQ(alive, 0);
+}
+
+Task<bool> gives_true() { co_return true; }
+
+Task<int> awaits_in_a_condition() {
+  if (co_await gives_true()) co_return 1;
+  co_return 2;
+}
+
+// A bug of g++ 12, that must not be a goroutine which is never heard of again.
+TEST(Task, ABodyThatTheCompilerHasLostIsReported) {
+  const auto outcome = test::child::run([] { std::printf("%d\n", run(awaits_in_a_condition)); });
+#if GMPCORO_GCC12_TEMPORARIES
+  EXPECT_EQ(outcome.status, 2) << outcome;
+  EXPECT_NE(outcome.err.find("did nothing. g++ 12 drops the body of a coroutine"), std::string::npos) << outcome;
+#else
+  EXPECT_EQ(outcome.out, "1\n") << outcome;
+#endif
 }
 
 }  // namespace
