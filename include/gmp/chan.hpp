@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "gmp/detail/base/ref.hpp"
 #include "gmp/detail/chan/operations.hpp"
 
 namespace gmp {
@@ -30,27 +31,11 @@ namespace detail {
 
 [[noreturn]] void throw_close_of_nil();  // std::logic_error("close of nil channel")
 
-/// A counted reference to a channel, or to none (nil).
-class ChanRef {
+/// A reference to a channel, or none (nil).
+class ChanRef : public Ref<HChan> {
  public:
-  constexpr ChanRef() noexcept = default;
-  explicit ChanRef(HChan* chan) noexcept : chan_(chan) {}  // takes the caller's reference over
-  ChanRef(const ChanRef& other) noexcept : chan_(other.chan_) {
-    if (chan_ != nullptr) chan_->ref();
-  }
-  ChanRef(ChanRef&& other) noexcept : chan_(std::exchange(other.chan_, nullptr)) {}
-  ChanRef& operator=(ChanRef other) noexcept {
-    std::swap(chan_, other.chan_);
-    return *this;
-  }
-  ~ChanRef() {
-    if (chan_ != nullptr) chan_->unref();
-  }
-  HChan* get() const noexcept { return chan_; }
-  HChan* get_or_nil(ChanWaiter::Side side) const noexcept { return chan_ != nullptr ? chan_ : &HChan::nil(side); }
-
- private:
-  HChan* chan_ = nullptr;
+  using Ref::Ref;
+  HChan* get_or_nil(ChanWaiter::Side side) const noexcept { return get() != nullptr ? get() : &HChan::nil(side); }
 };
 
 /// The way into a handle for the rest of this library.

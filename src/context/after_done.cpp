@@ -2,8 +2,7 @@
 // Go: context/context.go (AfterFunc, afterFuncCtx).  Room: context (floor 5).
 //
 // The context may outlive the executor, and end on any thread.  So there is a timer in the executor's heap that is due in ages, for the sake of what
-// it does when the executor stops: it says so (guest_timer.hpp).  Whoever disarms it has the frame, and an executor that is still there until the
-// frame is started: the disarming, and the start, happen under start_lock_, which the stop's fire takes too.
+// it does when the executor stops: it is told so (guest_timer.hpp).
 //   AD1  three hold a reference: the handles, the context's list, the timer while it is armed.
 //   AD2  who unlinks the follower (the context's end or its going, a stop()) gives the list's reference back.
 //   AD3  context_ is not counted, or it and the function would keep each other for ever; it is null once the follower is unlinked, or the context goes.
@@ -21,8 +20,6 @@
 namespace gmp::detail {
 
 namespace {
-
-constexpr std::int64_t in_ages = never - 1;
 
 class DoneFunc final : public AfterFuncState, Follower, GuestTimer {
  public:

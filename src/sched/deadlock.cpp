@@ -45,7 +45,7 @@ bool Sched::has_hope() noexcept {
   if (hopes_.load(seq_cst) != 0) return true;           // [HOPE]
   for (int i = 0; i < ps_made_.load(acquire); ++i) {  // [P-MADE]
     P* pp = ps_[i].get();
-    if (!pp->runq_.empty() || pp->timers_.next_when() != never || pp->io_waiting_.load(seq_cst) != 0) return true;  // [HOPE]
+    if (!pp->runq_.empty() || pp->timers_.next_when() < in_ages || pp->io_waiting_.load(seq_cst) != 0) return true;  // [HOPE]
   }
   LockGuard guard(lock_);
   for (const auto& mp : ms_) {

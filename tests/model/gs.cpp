@@ -28,7 +28,6 @@ void reset_world() {
 }
 
 namespace {
-constexpr std::uint32_t waiting = static_cast<std::uint32_t>(detail::Status::waiting);
 constexpr std::uint32_t runnable = static_cast<std::uint32_t>(detail::Status::runnable);
 constexpr std::uint32_t running = static_cast<std::uint32_t>(detail::Status::running);
 }  // namespace

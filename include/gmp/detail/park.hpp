@@ -103,8 +103,8 @@ bool withdraw(Waiter* w) noexcept;
 /// The g of w is about to sleep, and has been asked to give up: w's operation shall end rather than be queued.
 void give_up(Waiter* w) noexcept;
 
-/// For who withdraws gp from what it waits on, while its operation cannot end (withdrawal.hpp). True: gp waits, and goes on, or anywhere, only
-/// after hold_end(), which also makes it ready if `wakes`.
+/// For who withdraws gp from what it waits on, while its operation cannot end (withdrawal.hpp). True: gp waits, and does not go on before
+/// hold_end(), which also makes it ready if `wakes`.
 bool hold_begin(G* gp) noexcept;
 void hold_end(G* gp, bool wakes) noexcept;
 

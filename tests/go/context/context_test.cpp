@@ -20,6 +20,7 @@
 #include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
+#include "support/thrown.hpp"
 
 namespace gmp {
 namespace {
@@ -27,19 +28,11 @@ namespace {
 using namespace std::chrono_literals;
 using test::Clock;
 using test::on_executor;
+using test::text_of;
 
 bool is_done(const Context& ctx) {
   const RecvChan<Done> done = ctx.done();
   return done && done.drained();
-}
-
-std::string text_of(const std::exception_ptr& exception) {
-  if (!exception) return "";
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& e) {
-    return e.what();
-  }
 }
 
 // TestBackground

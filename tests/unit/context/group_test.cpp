@@ -15,21 +15,14 @@
 #include "gmp/go.hpp"
 #include "gmp/sync.hpp"
 #include "support/net.hpp"
+#include "support/thrown.hpp"
 
 namespace gmp {
 namespace {
 
 using namespace std::chrono_literals;
 using test::on_executor;
-
-std::string text_of(const std::exception_ptr& exception) {
-  if (!exception) return "";
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-}
+using test::text_of;
 
 TEST(Group, WaitsForAllAndCancelsItsContextInTheEnd) {
   on_executor([]() -> Task<> {

@@ -473,7 +473,8 @@ TEST(UntilNet, ABufferedWriterGoesOnAfterwards) {
       given_up = err == errc::deadline_exceeded;
       EXPECT_TRUE(given_up || n == piece.size());
     }
-    EXPECT_EQ(co_await timeout(5ms, w.flush()), errc::deadline_exceeded);
+    const std::error_code flushed = co_await timeout(5ms, w.flush());  // the system may have found room meanwhile
+    EXPECT_TRUE(!flushed || flushed == errc::deadline_exceeded) << flushed.message();
     EXPECT_FALSE(w.failure().err);
     auto rest = spawn([b]() -> Task<std::string> { co_return (co_await io::read_all(b)).value(); });
     EXPECT_EQ((co_await w.write("the end")).value(), 7u);

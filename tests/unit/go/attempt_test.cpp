@@ -13,11 +13,13 @@
 #include "gmp/go.hpp"
 #include "gmp/result.hpp"
 #include "gmp/time.hpp"
+#include "support/thrown.hpp"
 
 namespace gmp {
 namespace {
 
 using namespace std::chrono_literals;
+using test::text_of;
 
 Task<int> gives(int n) {
   co_await yield();
@@ -35,14 +37,6 @@ int global = 5;
 Task<int&> gives_a_reference() {
   co_await yield();
   co_return global;
-}
-
-std::string text_of(const std::exception_ptr& exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& e) {
-    return e.what();
-  }
 }
 
 TEST(Attempt, GivesTheValueOrTheException) {

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "gmp/detail/base/ref.hpp"
 #include "gmp/detail/context/node.hpp"
 #include "gmp/detail/task/operation.hpp"
 #include "gmp/detail/task/promise.hpp"
@@ -21,28 +22,12 @@
 
 namespace gmp::detail {
 
-/// A counted reference to a context, or none.
-class ContextRef {
+/// A reference to a context, or none.
+class ContextRef : public Ref<ContextNode> {
  public:
-  constexpr ContextRef() noexcept = default;
-  explicit ContextRef(ContextNode* adopted) noexcept : node_(adopted) {}
-  ContextRef(const ContextRef& other) noexcept : node_(other.node_) {
-    if (node_ != nullptr) node_->ref();
-  }
-  ContextRef(ContextRef&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
-  ContextRef& operator=(ContextRef other) noexcept {
-    std::swap(node_, other.node_);
-    return *this;
-  }
-  ~ContextRef() {
-    if (node_ != nullptr) node_->unref();
-  }
-  ContextNode* get() const noexcept { return node_; }
+  using Ref::Ref;
   /// Null: it is never cancelled.
-  CancelNode* cancel_node() const noexcept { return node_ != nullptr ? node_->cancel_node() : nullptr; }
-
- private:
-  ContextNode* node_ = nullptr;
+  CancelNode* cancel_node() const noexcept { return get() != nullptr ? get()->cancel_node() : nullptr; }
 };
 
 /// Gives an operation up when a context ends.
@@ -53,7 +38,10 @@ class ContextLink : private Withdrawable, private Follower {
     const CancelNode* node = context_.cancel_node();
     return node != nullptr && node->code() != 0;
   }
-  std::error_code why() const noexcept { return context_.cancel_node()->err(); }
+  std::error_code why() const noexcept {
+    const CancelNode* node = context_.cancel_node();
+    return node != nullptr ? node->err() : std::error_code();
+  }
 
   /// False: it is over. Else end() before the operation's end, any number of times.
   bool begin(G* gp) noexcept;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/base/ref.hpp"
 #include "gmp/task.hpp"
 
 namespace gmp::detail {
@@ -37,26 +38,11 @@ class AfterFuncState : Immovable {
   Atomic<std::uint32_t> refs_{1};
 };
 
-/// A counted reference to one, or to none.
-class AfterFuncRef {
+/// A reference to one, or none.
+class AfterFuncRef : public Ref<AfterFuncState> {
  public:
-  constexpr AfterFuncRef() noexcept = default;
-  explicit AfterFuncRef(AfterFuncState* adopted) noexcept : state_(adopted) {}
-  AfterFuncRef(const AfterFuncRef& other) noexcept : state_(other.state_) {
-    if (state_ != nullptr) state_->ref();
-  }
-  AfterFuncRef(AfterFuncRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-  AfterFuncRef& operator=(AfterFuncRef other) noexcept {
-    std::swap(state_, other.state_);
-    return *this;
-  }
-  ~AfterFuncRef() {
-    if (state_ != nullptr) state_->unref();
-  }
-  bool stop() noexcept { return state_ != nullptr && state_->stop(); }
-
- private:
-  AfterFuncState* state_ = nullptr;
+  using Ref::Ref;
+  bool stop() noexcept { return get() != nullptr && get()->stop(); }
 };
 
 /// Starts frame after that long.

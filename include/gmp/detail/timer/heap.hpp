@@ -51,6 +51,8 @@ class TimerHeap;
 
 /// A deadline that does not come.
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+/// One that does not either, of a timer that is there only to be told of its executor's stop: nobody may hope for it.
+inline constexpr std::int64_t in_ages = never - 1;
 
 /// A duration in ns; what does not fit is the nearest that does, NaN is 0.
 template <class Rep, class Period>
