@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "gmp/chan.hpp"
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
@@ -83,6 +84,29 @@ TEST(Allocation, TheCounterCounts) {
     const long before = allocations;
     const auto some = std::make_unique<int[]>(1000);
     EXPECT_EQ(allocations - before, 1);
+  });
+}
+
+TEST(Allocation, GivingUpNeedsNone) {
+  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  ex.run([]() -> Task<> {
+    Mutex mu;
+    co_await mu.lock();
+    auto ch = make_chan<int>();
+    auto [ctx, cancel] = with_cancel(background());
+    long before = 0;
+    int given_up = 0;
+    for (int i = 0; i < 120; ++i) {
+      if (i == 20) before = allocations, given_up = 0;
+      given_up += static_cast<bool>(co_await timeout(20us, mu.lock()));
+      given_up += static_cast<bool>((co_await timeout(20us, ch.recv())).err);
+      given_up += static_cast<bool>((co_await timeout(20us, select(recv(ch)))).err);
+      given_up += static_cast<bool>(co_await timeout(20us, gmp::sleep(1h)));
+      given_up += static_cast<bool>(co_await until(ctx, gmp::sleep(10us)));  // linked, and not given up
+    }
+    EXPECT_EQ(allocations - before, 0);
+    EXPECT_EQ(given_up, 400);
+    mu.unlock();
   });
 }
 
