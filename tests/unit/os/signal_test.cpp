@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "gmp/context.hpp"
+#include "gmp/detail/base/config.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
@@ -169,6 +170,7 @@ TEST(Signal, TheSecondInterruptEndsTheProgram) {
   EXPECT_EQ(outcome.signal, SIGINT) << outcome;
 }
 
+#if !GMPCORO_TSAN  // it has a thread of its own, so no deadlock is reported; and it holds the alarm back
 TEST(Signal, WhoWaitsForOneIsNoDeadlock) {
   const auto outcome = child::run([] {
     run([]() -> Task<> {
@@ -188,6 +190,7 @@ TEST(Signal, WhoWaitsForOneIsNoDeadlock) {
   });
   EXPECT_EQ(afterwards.status, 2) << "its thread counts as the library's: " << afterwards;
 }
+#endif
 
 TEST(Signal, BadInput) {
   for (const int number : {0, -1, 65, 1000, SIGKILL, SIGSTOP, SIGSEGV, SIGFPE, SIGILL, SIGBUS}) {
