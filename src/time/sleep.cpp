@@ -26,7 +26,7 @@ bool SleepOp::Awaiter::withdraw(Waiter* waiter) noexcept {
   std::uint32_t was = w.state_.load(relaxed);  // a guess: the CAS decides
   do {
     if (was == over) return false;                                               // it has fired
-  } while (!w.state_.compare_exchange_weak(was, over, relaxed, relaxed));  // carries nothing: the hold orders it
+  } while (!w.state_.compare_exchange_weak(was, over, acquire, relaxed));  // [SLEEP] all that its M did until it was parked
   if (was == armed) {                                                            // W4
     w.give_up_.store(true, relaxed);
     return false;
