@@ -17,7 +17,7 @@ Task<> answer(net::Conn conn) {
   const std::string path(line);
   if (path == "/slow") co_await gmp::sleep(1h);
   const std::string page = path == "/missing" ? "404" : "the page " + path;
-  co_await conn.write(page);
+  static_cast<void>(co_await conn.write(page));  // who has left needs no answer
 }
 Task<> serve(net::Listener listener) {
   while (true) {
