@@ -19,8 +19,8 @@ while True:
 # Ends at once on SIGTERM.
 DROPS = """#!/usr/bin/env python3
 import os, signal, socket, threading
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 listener = socket.create_server(("127.0.0.1", 0))
+signal.signal(signal.SIGTERM, lambda *_: (listener.close(), os._exit(0)))
 print("listening on 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
 def answer(connection):
     while connection.recv(4096): connection.sendall(b"hello\\n")
