@@ -44,13 +44,14 @@ class Socket {
   /// The system's number of it, or -1 if it is closed. It stays the library's: non-blocking, and not to be closed.
   int native_handle() const noexcept;
   /// False for a default-constructed one, and after close().
-  explicit operator bool() const noexcept { return native_handle() >= 0; }
+  explicit operator bool() const noexcept { return is_open(); }
 
   /// The same socket?
   friend bool operator==(const Socket& a, const Socket& b) noexcept { return a.fd_.get() == b.fd_.get(); }
 
  protected:
   explicit Socket(detail::DescriptorRef fd) noexcept : fd_(std::move(fd)) {}
+  bool is_open() const noexcept;
   std::error_code set_deadlines(time_point when, bool read, bool write) const noexcept;
   Addr local() const noexcept;
   Addr remote() const noexcept;
@@ -116,6 +117,29 @@ class Listener : public Socket {
   Addr addr() const noexcept { return local(); }
 };
 
+/// A socket for datagrams: each read takes one, each write sends one, to whoever is named.
+///
+///     auto [pc, err] = net::listen_packet("udp", "127.0.0.1:0");
+///     auto [r, err2] = co_await pc.read_from(buf);
+///     co_await pc.write_to(std::string_view("pong"), r.addr);
+class PacketConn : public Socket {
+ public:
+  PacketConn() noexcept = default;
+  explicit PacketConn(detail::DescriptorRef fd) noexcept : Socket(std::move(fd)) {}
+
+  /// `auto [r, err] = co_await pc.read_from(buf);` parks until a datagram has come: r.n bytes, from r.addr (none for a unix socket without a
+  /// name). What does not fit into the buffer is lost. An empty one is r.n == 0, and no end.      Go: ReadFrom.
+  detail::ReadFromOp read_from(io::Buffer buffer) const noexcept { return detail::ReadFromOp(fd_.get(), buffer); }
+
+  /// `auto [n, err] = co_await pc.write_to(data, addr);` sends one datagram, whole or not at all. That it arrives nobody says.      Go: WriteTo.
+  detail::WriteToOp write_to(io::ConstBuffer data, const Addr& addr) const noexcept { return detail::WriteToOp(fd_.get(), data, addr); }
+
+  std::error_code set_read_deadline(time_point when) const noexcept { return set_deadlines(when, true, false); }
+  std::error_code set_write_deadline(time_point when) const noexcept { return set_deadlines(when, false, true); }
+
+  Addr local_addr() const noexcept { return local(); }
+};
+
 struct ListenOptions {
   bool reuse_port = false;  // SO_REUSEPORT: several listeners share the port, and the system spreads the connections
   int backlog = 0;          // connections that may wait for accept(); 0: what the system allows (net.core.somaxconn)
@@ -127,6 +151,11 @@ struct ListenOptions {
 /// host's name stands for its first address, IPv4 preferred; but for localhost the calling thread asks the system for it, and blocks meanwhile.
 /// From any thread, g or not.      Go: net.Listen.
 Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options = {});
+
+/// Takes datagrams at "host:port", or at a path: `auto [pc, err] = net::listen_packet("udp", "127.0.0.1:0");`.
+///
+/// network: "udp", "udp4", "udp6" or "unixgram"; addresses as for listen(). reuse_port is the one option that matters.      Go: net.ListenPacket.
+Result<PacketConn> listen_packet(std::string_view network, std::string_view address, ListenOptions options = {});
 
 /// Connects to "host:port": `auto [conn, err] = co_await net::dial("tcp", "localhost:8080");`.
 ///

@@ -38,7 +38,7 @@ Result<net::Conn> AcceptOp::Awaiter::await_resume() {
                                               static_cast<socklen_t>(operation_.address_size()));
   net::Addr local = listener.local();
   if (local.is_unspecified()) local = local_end(number.get(), local.kind());
-  Descriptor* fd = Descriptor::make(number.get(), listener.network(), false, local, remote);
+  Descriptor* fd = Descriptor::make(number.get(), listener.network(), Descriptor::Nature::stream, local, remote);
   if (fd == nullptr) return op_error<net::Conn>("accept", listener.network(), {}, listener.local(), system_failure("accept4", ENOMEM));
   number.release();
   return Result<net::Conn>(net::Conn(DescriptorRef(fd)));
@@ -100,6 +100,8 @@ int Socket::native_handle() const noexcept {
   return fd != nullptr ? fd->native_handle() : -1;
 }
 
+bool Socket::is_open() const noexcept { return fd_.get() != nullptr && !fd_.get()->is_closed(); }
+
 Addr Socket::local() const noexcept {
   const Descriptor* fd = fd_.get();
   return fd != nullptr ? fd->local() : Addr();
@@ -131,7 +133,7 @@ std::error_code Conn::set_keep_alive(std::chrono::seconds period) const noexcept
   if (fd == nullptr) return not_open();
   const Descriptor::Use use(fd);
   if (!use) return not_open();
-  detail::set_keep_alive(fd->fd_, seconds_of(period));
+  detail::set_keep_alive(use.number(), seconds_of(period));
   return {};
 }
 

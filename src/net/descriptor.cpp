@@ -9,7 +9,9 @@
 #include <new>
 
 #include "gmp/detail/park.hpp"
+#include "net/device.hpp"
 #include "net/op_error.hpp"
+#include "net/socket.hpp"
 
 namespace gmp::detail {
 
@@ -28,17 +30,31 @@ std::uint64_t next_serial() noexcept {
 void ref_handle(Descriptor* fd) noexcept { fd->ref_handle(); }
 void unref_handle(Descriptor* fd) noexcept { fd->unref_handle(); }
 
-Descriptor::Descriptor(int fd, const char* network, bool listens) noexcept
-    : fd_(fd), serial_(next_serial()), listens_(listens), network_(network) {}
-
-Descriptor* Descriptor::make(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept {
-  auto* descriptor = new (std::nothrow) Descriptor(fd, network, listens);
-  if (descriptor != nullptr && !(descriptor->local_.set(local) && descriptor->remote_.set(remote))) {
-    delete descriptor;
-    return nullptr;
+Descriptor::Descriptor(int fd, const char* network, Nature nature, std::unique_ptr<Device> device) noexcept
+    : fd_(fd), serial_(next_serial()), nature_(nature), network_(network), device_(std::move(device)) {
+  for (const FdSide s : {FdSide::read, FdSide::write}) {
+    side(s).side_ = s;
+    side(s).device_ = device_.get();
   }
-  return descriptor;
 }
+
+Descriptor::~Descriptor() = default;
+
+Descriptor* Descriptor::make(int fd, const char* network, Nature nature, const net::Addr& local, const net::Addr& remote) noexcept {
+  return with_ends(new (std::nothrow) Descriptor(fd, network, nature, nullptr), local, remote);
+}
+
+Descriptor* Descriptor::make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept {
+  return with_ends(new (std::nothrow) Descriptor(-1, network, Nature::stream, std::move(device)), local, remote);
+}
+
+Descriptor* Descriptor::with_ends(Descriptor* made, const net::Addr& local, const net::Addr& remote) noexcept {
+  if (made == nullptr || (made->local_.set(local) && made->remote_.set(remote))) return made;
+  delete made;
+  return nullptr;
+}
+
+int Descriptor::number() const noexcept { return device_ != nullptr ? device_->number() : fd_; }
 
 void Descriptor::unref_handle() noexcept {
   if (handles_.fetch_sub(1, acq_rel) != 1) return;  // [FD-REFS] the last one sees what the others did
@@ -54,8 +70,12 @@ void Descriptor::unref() noexcept {
 // without a FIN, a listener's port in use.
 std::error_code Descriptor::close() noexcept {
   if (!mutex_.close_and_ref()) return make_error_code(errc::closed);
+  if (unlinks_) remove_path(local());
   // ENOTCONN and the like: then there is nobody to tell. If it is to be reset, that comes with the number's release, soon enough.
-  if (!drops_.load(relaxed)) ::shutdown(fd_, SHUT_RDWR);
+  if (device_ != nullptr)
+    device_->close();
+  else if (!drops_.load(relaxed))
+    ::shutdown(fd_, SHUT_RDWR);
   WakeList woken;
   {
     LockGuard guard(mutex_.lock());
@@ -69,7 +89,7 @@ std::error_code Descriptor::close() noexcept {
 }
 
 void Descriptor::release() noexcept {
-  ::close(fd_);  // EINTR: it is closed all the same
+  if (device_ == nullptr) ::close(fd_);  // EINTR: it is closed all the same
   WakeList woken;
   {
     LockGuard guard(mutex_.lock());
@@ -92,14 +112,25 @@ bool Descriptor::withdraw_closer(Waiter& w) noexcept {
 
 // Under lock(). A side that nobody has needs no cancel: who takes it sees what there is to see (FM3).
 void Descriptor::cancel(FdSide s) noexcept {
-  if (mutex_.is_held(s)) io_cancel(&side(s).op_);
+  if (mutex_.is_held(s)) side(s).cancel(s);
 }
 
-void Descriptor::Side::fire(Timer* timer, std::int64_t) noexcept { io_cancel(&static_cast<Side*>(timer)->op_); }
+void Descriptor::Side::cancel(FdSide s) noexcept {
+  if (device_ != nullptr)
+    device_->cancel(s);
+  else
+    io_cancel(&op_);
+}
+
+void Descriptor::Side::fire(Timer* timer, std::int64_t) noexcept {
+  Side* side = static_cast<Side*>(timer);
+  side->cancel(side->side_);
+}
 
 std::error_code Descriptor::set_deadline(std::int64_t when_ns, bool read, bool write) noexcept {
   Use use(this);
   if (!use) return make_error_code(errc::closed);
+  if (device_ != nullptr && device_->set_deadline(when_ns, read, write)) return {};
   LockGuard guard(mutex_.lock());
   for (const FdSide s : {FdSide::read, FdSide::write}) {
     if (!(s == FdSide::read ? read : write)) continue;
@@ -115,6 +146,7 @@ std::error_code Descriptor::set_deadline(std::int64_t when_ns, bool read, bool w
 std::error_code Descriptor::shut_down(int how) noexcept {
   Use use(this);
   if (!use) return make_error_code(errc::closed);
+  if (device_ != nullptr) return device_->shut_down(how);
   if (::shutdown(fd_, how) != 0) return last_error();
   return {};
 }
@@ -122,7 +154,8 @@ std::error_code Descriptor::shut_down(int how) noexcept {
 std::error_code Descriptor::set_option(int level, int option, const void* value, unsigned size) noexcept {
   Use use(this);
   if (!use) return make_error_code(errc::closed);
-  if (::setsockopt(fd_, level, option, value, size) != 0) return last_error();
+  if (number() < 0) return {EOPNOTSUPP, errno_category()};  // nothing of the system's below
+  if (::setsockopt(number(), level, option, value, size) != 0) return last_error();
   return {};
 }
 

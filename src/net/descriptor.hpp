@@ -27,6 +27,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <system_error>
 
 #include "gmp/detail/base/atomic.hpp"
@@ -39,20 +40,34 @@
 
 namespace gmp::detail {
 
+class Device;
+
 class Descriptor : Immovable {
  public:
   struct Side : Timer {
     Side() noexcept : Timer(&Side::fire) {}
     static void fire(Timer* timer, std::int64_t now) noexcept;
 
-    IoOp op_;
-    Atomic<std::int64_t> deadline_{never};
+    void cancel(FdSide s) noexcept;
+
+    FdSide side_ = FdSide::read;
     enum class Input : std::uint8_t { unknown, drained, more };
     Input input_ = Input::unknown;  // of the read side: what the last read left behind
+    Device* device_ = nullptr;      // the descriptor's
+    IoOp op_;
+    Atomic<std::int64_t> deadline_{never};
+  };
+
+  enum class Nature : std::uint8_t {
+    stream,
+    datagrams,  // each read takes one, each write sends one; an empty one is no end
+    listener,
   };
 
   /// Takes over a non-blocking descriptor; null: no memory, and the descriptor is the caller's still. network: a literal.
-  static Descriptor* make(int fd, const char* network, bool listens, const net::Addr& local, const net::Addr& remote) noexcept;
+  static Descriptor* make(int fd, const char* network, Nature nature, const net::Addr& local, const net::Addr& remote) noexcept;
+  /// One without a number, or null: no memory.
+  static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept;
 
   // ---- the handles'
   void ref_handle() noexcept { handles_.fetch_add(1, relaxed); }  // [FD-REFS] a copy of a handle that we hold
@@ -68,12 +83,16 @@ class Descriptor : Immovable {
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
   /// `never`: none.
   std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
-  int native_handle() const noexcept { return mutex_.is_closed() ? -1 : fd_; }
+  int native_handle() const noexcept { return mutex_.is_closed() ? -1 : number(); }
   net::Addr local() const noexcept { return local_.get(); }
   net::Addr remote() const noexcept { return remote_.get(); }
   bool set_local(const net::Addr& local) noexcept { return local_.set(local); }  // before there is a second handle. False: no memory
   const char* network() const noexcept { return network_; }
-  bool listens() const noexcept { return listens_; }
+  bool listens() const noexcept { return nature_ == Nature::listener; }
+  bool keeps_bounds() const noexcept { return nature_ == Nature::datagrams; }
+  /// A path that bind() has made, to be removed by close().
+  void set_unlinks() noexcept { unlinks_ = true; }  // before there is a second handle
+  Device* device() const noexcept { return device_.get(); }
 
   /// A reference for code that uses the number.
   class Use;
@@ -107,19 +126,28 @@ class Descriptor : Immovable {
   const std::uint64_t serial_;
 
  private:
-  Descriptor(int fd, const char* network, bool listens) noexcept;
-  ~Descriptor() = default;
+  Descriptor(int fd, const char* network, Nature nature, std::unique_ptr<Device> device) noexcept;
+  ~Descriptor();
+  static Descriptor* with_ends(Descriptor* made, const net::Addr& local, const net::Addr& remote) noexcept;
+  int number() const noexcept;
 
   Atomic<std::uint32_t> handles_{1};
   Atomic<std::uint32_t> refs_{2};  // DE1: the handles', the number's, one for each closed()
   Atomic<bool> drops_{false};
-  const bool listens_;
+  const Nature nature_;
+  bool unlinks_ = false;
   bool released_ = false;          // lock()
   FdMutex::Waiters closers_;       // lock()
   Side sides_[2];
   const char* const network_;
+  const std::unique_ptr<Device> device_;  // null: fd_ is what it stands on
   KeptAddr local_, remote_;
 };
+
+constexpr Descriptor::Nature nature_of(net::Addr::Kind kind) noexcept {
+  const bool datagrams = kind == net::Addr::Kind::udp || kind == net::Addr::Kind::unix_datagram;
+  return datagrams ? Descriptor::Nature::datagrams : Descriptor::Nature::stream;
+}
 
 class Descriptor::Use : Immovable {
  public:
@@ -129,6 +157,7 @@ class Descriptor::Use : Immovable {
     if (fd_ != nullptr && fd_->mutex_.unref()) fd_->release();
   }
   explicit operator bool() const noexcept { return fd_ != nullptr; }
+  int number() const noexcept { return fd_->number(); }
 
  private:
   Descriptor* fd_;

@@ -70,7 +70,7 @@ class Dial : Immovable {
 
 bool Dial::begin(FrameLink& leaf) {
   Failure why = parse_network(network_, destination_.network);
-  if (!why) why = address_.empty() ? Failure(errc::missing_address) : parse_destination(network_, address_, destination_);
+  if (!why) why = address_.empty() ? Failure(errc::missing_address) : parse_destination(network_, address_, Purpose::dial, destination_);
   if (why) {
     fail({}, std::move(why));
     return false;
@@ -166,7 +166,7 @@ bool Dial::connected() noexcept {
     return false;
   }
   if (!error) {
-    set_tcp_defaults(number);
+    if (remote.kind() == net::Addr::Kind::tcp) set_tcp_defaults(number);
     static_cast<void>(fd_.get()->set_local(local));  // needs no memory: the end that dials has no path
     result_ = Result<net::Conn>(net::Conn(std::move(fd_)));
     return true;
@@ -179,12 +179,12 @@ bool Dial::connected() noexcept {
 }
 
 bool Dial::open(const net::Addr& remote) noexcept {
-  FdGuard number = open_stream(family_of(remote));
+  FdGuard number = open_socket(family_of(remote), remote.kind());
   if (!number) {
     fail_errno(remote, "socket", errno);
     return false;
   }
-  Descriptor* fd = Descriptor::make(number.get(), network_literal(destination_.network), false, {}, remote);
+  Descriptor* fd = Descriptor::make(number.get(), network_literal(destination_.network), nature_of(remote.kind()), {}, remote);
   if (fd == nullptr) {
     fail_errno(remote, "socket", ENOMEM);
     return false;

@@ -2,7 +2,7 @@
 // Go: internal/poll/fd_unix.go, net/fd_unix.go.  Room: net (floor 5).
 //
 //   begin()    takes the side, or queues for it
-//   advance()  closed? too late? else tries the system call, where that is likely to do, else gives the op to the poller and sleeps
+//   advance()  a device below (device.hpp)? then it is up to that one.  Closed? too late? else tries the system call, where that is likely to do, else gives the op to the poller and sleeps
 //   step()     in the M's loop, when the poller is through with it: takes the result in, and advances if it is not enough
 //   finish()   gives the side back
 // The g sees nothing of it until the end, so a write of many pieces is one sleep for its frame, and nothing is allocated.
@@ -15,6 +15,8 @@
 // FO2  what succeeded counts, whatever came meanwhile: a deadline, a cancel, a close.  An end of the stream that close() made itself does
 //      not: it shuts the socket down, and that reads as an end.
 // FO3  an error is put into words before the side is given back: the descriptor's addresses may be gone after.
+// FO4  write(2) to a pipe that nobody reads raises SIGPIPE in the thread that submits it, whoever writes: so a pipe is written to by us, with
+//      that signal held back, and the poller only waits for room.
 #include "gmp/detail/net/fd_operation.hpp"
 
 #include <sys/socket.h>
@@ -22,12 +24,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <new>
 #include <stdexcept>
 
 #include "gmp/detail/park.hpp"
 #include "net/descriptor.hpp"
+#include "net/device.hpp"
 #include "net/op_error.hpp"
+#include "net/sockaddr.hpp"
 
 namespace gmp::detail {
 
@@ -52,8 +57,51 @@ constexpr KindNames names_of(FdOperation::Kind kind) noexcept {
       return {"accept", "accept4", IoKind::accept};
     case FdOperation::Kind::connect:
       return {"dial", "connect", IoKind::connect};
+    case FdOperation::Kind::recv_from:
+      return {"read", "recvfrom", IoKind::recv_msg};
+    case FdOperation::Kind::send_to:
+      return {"write", "sendto", IoKind::send_msg};
+    case FdOperation::Kind::read:
+      return {"read", "read", IoKind::read};
+    case FdOperation::Kind::write:
+      return {"write", "write", IoKind::poll_out};  // FO4
   }
   return {"", "", IoKind::nop};
+}
+
+constexpr FdSide side_of(FdOperation::Kind kind) noexcept {
+  switch (kind) {
+    case FdOperation::Kind::recv:
+    case FdOperation::Kind::accept:
+    case FdOperation::Kind::recv_from:
+    case FdOperation::Kind::read:
+      return FdSide::read;
+    case FdOperation::Kind::send:
+    case FdOperation::Kind::connect:
+    case FdOperation::Kind::send_to:
+    case FdOperation::Kind::write:
+      break;
+  }
+  return FdSide::write;
+}
+
+/// write(2) without its SIGPIPE.  FO4
+ssize_t write_quietly(int fd, const void* data, std::size_t size) noexcept {
+  sigset_t pipe, before, pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  sigpending(&pending);
+  const ssize_t n = ::write(fd, data, size);
+  const int error = errno;
+  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
+    const timespec now{};
+    while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return n;
 }
 
 /// The connection that was to be accepted is gone; that is none of the listener's trouble.
@@ -67,7 +115,7 @@ FdOperation::FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size
       data_(static_cast<std::byte*>(data)),
       size_(size),
       kind_(kind),
-      side_(kind == Kind::recv || kind == Kind::accept ? FdSide::read : FdSide::write) {}
+      side_(side_of(kind)) {}
 
 IoOp& FdOperation::op() noexcept { return fd_->side(side_).op_; }
 
@@ -76,7 +124,7 @@ bool FdOperation::begin(FrameLink* leaf) noexcept {
     fail(errc::closed);
     return false;
   }
-  if (size_ == 0) {  // nothing to do, and nothing to wait for
+  if (size_ == 0 && !(kind_ == Kind::send && fd_->keeps_bounds())) {  // nothing to do, and nothing to wait for; but an empty datagram is one
     if (fd_->is_closed()) fail(errc::closed);
     return false;
   }
@@ -133,6 +181,7 @@ bool FdOperation::queue(FrameLink* leaf) noexcept {
 
 // Holds the side. True: sleeps. False: over, the side is given back. try_now: nothing says yet that the system call would block.
 bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
+  if (fd_->device() != nullptr) [[unlikely]] return advance_device(leaf);
   FdMutex& mutex = fd_->mutex_;
   Descriptor::Side& side = fd_->side(side_);
   std::int64_t when = never;
@@ -165,33 +214,73 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
   return false;
 }
 
+bool FdOperation::advance_device(FrameLink* leaf) noexcept {
+  if (fd_->device()->advance(*this, leaf)) return true;
+  disarm();
+  finish();
+  return false;
+}
+
+bool FdOperation::fails_now() noexcept {
+  if (fd_->is_closed())
+    fail(errc::closed);
+  else if (const std::int64_t when = deadline(); when != never && when <= now_ns())
+    fail(errc::timeout);
+  return static_cast<bool>(error_);
+}
+
+bool FdOperation::sleep(FrameLink* leaf) noexcept {
+  if (leaf != nullptr) {
+    park_begin(g_, *leaf, WaitReason::io_wait, this, &FdOperation::step);
+  } else {
+    g_->waiter_ = this;
+    g_->step_ = &FdOperation::step;
+    repark_begin(g_);
+  }
+  if (!gives_up(*this)) return true;
+  park_abort(g_);
+  withdrawn_ = true;
+  fail(errc::canceled);
+  return false;
+}
+
+std::int64_t FdOperation::deadline() const noexcept {
+  return fd_->mutex_.has_deadline(side_) ? fd_->side(side_).deadline_.load(relaxed) : never;  // [FD-WORD] has_deadline() acquires it
+}
+
+bool FdOperation::set_alarm(std::int64_t when) noexcept {
+  disarm();
+  return when == never || arm(when);
+}
+
 // The system call, where it is worth a try.
 FdOperation::Next FdOperation::attempt() noexcept {
   using Input = Descriptor::Side::Input;
   Input& input = fd_->side(side_).input_;
   for (;;) {
+    const std::size_t size = std::min(size_ - done_, size_max);
     ssize_t n = -1;
     switch (kind_) {
-      case Kind::recv: {
+      case Kind::recv:
         if (input != Input::more) return Next::wait;
-        const std::size_t size = std::min(size_, size_max);
         n = ::recv(fd_->fd_, data_, size, MSG_DONTWAIT);
-        if (n >= 0) {
-          input = static_cast<std::size_t>(n) == size ? Input::more : Input::drained;
-          done_ = static_cast<std::size_t>(n);
-          if (n == 0) fail(fd_->is_closed() ? errc::closed : errc::eof);
-          return Next::over;
-        }
         break;
-      }
+      case Kind::read:
+        if (input != Input::more) return Next::wait;
+        n = ::read(fd_->fd_, data_, size);
+        break;
+      case Kind::recv_from:
+        return Next::wait;
       case Kind::send:
         if (io_batches(g_)) return Next::wait;
-        n = ::send(fd_->fd_, data_ + done_, std::min(size_ - done_, size_max), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0) {
-          done_ += static_cast<std::size_t>(n);
-          if (done_ == size_) return Next::over;
-          continue;
-        }
+        n = ::send(fd_->fd_, data_ + done_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
+      case Kind::send_to:
+        if (io_batches(g_)) return Next::wait;
+        n = ::sendmsg(fd_->fd_, reinterpret_cast<const msghdr*>(data_), MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
+      case Kind::write:
+        n = write_quietly(fd_->fd_, data_ + done_, size);
         break;
       case Kind::accept: {
         if (input == Input::drained) return Next::wait;
@@ -208,6 +297,10 @@ FdOperation::Next FdOperation::attempt() noexcept {
       case Kind::connect:
         return Next::wait;
     }
+    if (n >= 0) {
+      if (took(static_cast<std::size_t>(n), size) == Next::over) return Next::over;
+      continue;
+    }
     const int error = errno;
     if (error == EINTR || (kind_ == Kind::accept && is_of_the_aborted(error))) continue;
     if (error == EAGAIN) {
@@ -222,6 +315,26 @@ FdOperation::Next FdOperation::attempt() noexcept {
   }
 }
 
+// n bytes came or went, by a call for `size`.
+FdOperation::Next FdOperation::took(std::size_t n, std::size_t size) noexcept {
+  using Input = Descriptor::Side::Input;
+  const bool bounds = fd_->keeps_bounds();
+  done_ += n;
+  if (side_ == FdSide::read) {
+    // Behind a datagram may be another one, whatever its size.
+    fd_->side(side_).input_ = bounds ? Input::unknown : n == size ? Input::more : Input::drained;
+    if (n == 0 && fd_->is_closed())
+      fail(errc::closed);  // FO2
+    else if (n == 0 && !bounds)
+      fail(errc::eof);
+    return Next::over;
+  }
+  if (bounds || done_ == size_) return Next::over;
+  if (n != 0) return Next::again;
+  fail(errc::unexpected_eof);
+  return Next::over;
+}
+
 // The poller is through with the op.
 FdOperation::Next FdOperation::consume() noexcept {
   using Input = Descriptor::Side::Input;
@@ -233,17 +346,6 @@ FdOperation::Next FdOperation::consume() noexcept {
   disarm();
   if (result >= 0) {
     switch (kind_) {
-      case Kind::recv:
-        done_ = static_cast<std::size_t>(result);
-        side.input_ = done_ == op.size_ ? Input::more : Input::drained;
-        if (result == 0) fail(fd_->is_closed() ? errc::closed : errc::eof);  // FO2
-        return Next::over;
-      case Kind::send:
-        done_ += static_cast<std::size_t>(result);
-        if (done_ == size_) return Next::over;
-        if (result != 0) break;
-        fail(errc::unexpected_eof);
-        return Next::over;
       case Kind::accept:
         side.input_ = Input::more;
         accepted_ = result;
@@ -251,6 +353,11 @@ FdOperation::Next FdOperation::consume() noexcept {
         return Next::over;
       case Kind::connect:
         return Next::over;
+      case Kind::write:  // the poll's answer: there is room, or nobody will read
+        fd_->mutex_.look_again();
+        return Next::again;
+      default:
+        if (took(static_cast<std::size_t>(result), op.size_) == Next::over) return Next::over;
     }
   } else if (fd_->is_closed()) {
     fail(errc::closed);
@@ -282,14 +389,19 @@ bool FdOperation::step(G* gp) noexcept {
       }
       break;
     case Phase::holding: {
+      if (self.fd_->device() != nullptr) {
+        if (self.advance_device(nullptr)) return false;
+        break;
+      }
       IoOp& op = self.op();
       if (op.state_.load(acquire) != IoOp::done) {  // [OP-STATE] it was begun on an M without a P
         io_repark(gp, &op);
         return false;
       }
-      if (self.consume() == Next::over)
+      const Next next = self.consume();
+      if (next == Next::over)
         self.finish();
-      else if (self.advance(nullptr, false))
+      else if (self.advance(nullptr, next == Next::again))
         return false;
       break;
     }
@@ -332,6 +444,11 @@ void FdOperation::abandon() noexcept {
   }
   { LockGuard canceller_is_through(fd_->mutex_.lock()); }  // [FD-CANCEL]
   disarm();
+  if (fd_->device() != nullptr) {
+    fd_->device()->abandon(side_);
+    finish();
+    return;
+  }
   IoOp& op = this->op();
   const std::uint32_t state = op.state_.load(acquire);  // [OP-STATE]
   GMPCORO_ASSERT(state != IoOp::pending);
@@ -354,6 +471,11 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
     return tearing_down() && !not_yet_woken(self);
   }
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
+  if (Device* device = self.fd_->device()) {
+    if (tearing_down()) return device->withdraw(self.side_) || !not_yet_woken(self);
+    device->cancel(self.side_);
+    return false;
+  }
   if (tearing_down()) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op());
   return false;
@@ -364,18 +486,28 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
 void FdOperation::fail(const Failure& why) noexcept {
   error_ = why.code;
   if (fd_ == nullptr) return;
+  net::Addr source, addr = fd_->remote();
   switch (kind_) {
     case Kind::recv:
     case Kind::send:
-      context_ = op_context(names_of(kind_).go, fd_->network(), fd_->local(), fd_->remote(), why);
+    case Kind::recv_from:
+    case Kind::read:
+    case Kind::write:
+      source = fd_->local();
       break;
+    case Kind::send_to: {
+      source = fd_->local();
+      const msghdr& message = *reinterpret_cast<const msghdr*>(data_);
+      if (message.msg_name != nullptr) addr = addr_from_sockaddr(source.kind(), static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
+      break;
+    }
     case Kind::accept:
-      context_ = op_context(names_of(kind_).go, fd_->network(), {}, fd_->local(), why);
+      addr = fd_->local();
       break;
     case Kind::connect:
-      context_ = op_context(names_of(kind_).go, fd_->network(), {}, fd_->remote(), why);
       break;
   }
+  context_ = op_context(names_of(kind_).go, fd_->network(), source, addr, why);
 }
 
 void FdOperation::fail(errc why) noexcept {

@@ -1,5 +1,6 @@
-// src/net/listen.cpp — net::listen: which socket an address means, and how it comes to listen.
-// Go: net/dial.go (Listen), net/sock_posix.go (listenStream), net/ipsock_posix.go (favoriteAddrFamily).  Room: net (floor 5).
+// src/net/listen.cpp — net::listen and listen_packet: which socket an address means, and how it comes to be bound.
+// Go: net/dial.go (Listen, ListenPacket), net/sock_posix.go (listenStream, listenDatagram), net/ipsock_posix.go (favoriteAddrFamily).
+// Room: net (floor 5).
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -19,9 +20,11 @@ namespace gmp::net {
 
 namespace {
 
+using detail::Descriptor;
 using detail::Destination;
 using detail::Failure;
 using detail::Network;
+using detail::Purpose;
 using Family = Network::Family;
 
 constexpr std::array<std::uint8_t, 4> any4 = {};
@@ -45,42 +48,72 @@ int family_for(const Network& network, const Addr& addr) {
   return detail::family_of(addr);
 }
 
-Result<Listener> failed(std::string_view network, const Addr& addr, Failure why) {
-  return detail::op_error<Listener>("listen", network, {}, addr, std::move(why));
+/// A socket on its way to be a listener, or to take datagrams.
+struct Bound {
+  Destination destination;
+  Addr addr;
+  detail::FdGuard fd;
+  const char* network() const noexcept { return detail::network_literal(destination.network); }
+};
+
+/// A socket that is bound to the address; listening, if the purpose says so.
+Failure bind_socket(std::string_view network, std::string_view address, Purpose purpose, const ListenOptions& options, Bound& out) {
+  Destination& destination = out.destination;
+  if (auto why = detail::parse_destination(network, address, purpose, destination)) return why;
+  if (destination.needs_resolver) {
+    if (auto why = detail::resolve(destination)) return why;
+  }
+  const Addr addr = out.addr = choose(destination);
+  const int family = family_for(destination.network, addr);
+  sockaddr_storage name;
+  const socklen_t length = detail::addr_to_sockaddr(addr, family, name);
+  if (length == 0) return detail::address_failure(address, errc::no_suitable_address);
+
+  const auto refused = [](const char* call) { return detail::system_failure(call, errno); };
+  const bool ip = family != AF_UNIX;
+  out.fd = detail::open_socket(family, addr.kind());
+  const int fd = out.fd.get();
+  if (fd < 0) return refused("socket");
+  if (family == AF_INET6) detail::set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, destination.network.family == Family::ipv6_only ? 1 : 0);
+  // Of datagrams it would let another process take the port over; Go sets it for multicast only.
+  if (addr.kind() == Addr::Kind::tcp && !detail::set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return refused("setsockopt");
+  if (options.reuse_port && ip && !detail::set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return refused("setsockopt");
+  if (addr.kind() == Addr::Kind::tcp) detail::set_tcp_defaults(fd);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), length) != 0) return refused("bind");
+  if (purpose == Purpose::listen && ::listen(fd, options.backlog > 0 ? options.backlog : detail::somaxconn()) != 0) {
+    const auto why = refused("listen");
+    detail::remove_path(addr);
+    return why;
+  }
+  return {};
+}
+
+/// The handle for it; takes fd over if there is memory.
+template <class Handle>
+Result<Handle> make_handle(std::string_view network, std::string_view address, Purpose purpose, const ListenOptions& options) {
+  Bound bound;
+  if (auto why = bind_socket(network, address, purpose, options, bound))
+    return detail::op_error<Handle>("listen", network, {}, bound.addr, std::move(why));
+  const Addr local = detail::local_end(bound.fd.get(), bound.addr.kind());
+  const auto nature = purpose == Purpose::listen ? Descriptor::Nature::listener : Descriptor::Nature::datagrams;
+  Descriptor* made = Descriptor::make(bound.fd.get(), bound.network(), nature, local, {});
+  if (made == nullptr) {
+    detail::remove_path(bound.addr);
+    return detail::op_error<Handle>("listen", network, {}, bound.addr, detail::system_failure("socket", ENOMEM));
+  }
+  if (local.is_unix()) made->set_unlinks();
+  bound.fd.release();
+  return Result<Handle>(Handle(detail::DescriptorRef(made)));
 }
 
 }  // namespace
 
 Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options) {
-  Destination destination;
-  if (auto why = detail::parse_destination(network, address.empty() ? ":0" : address, destination)) return failed(network, {}, std::move(why));
-  if (destination.needs_resolver) {
-    if (auto why = detail::resolve(destination)) return failed(network, {}, std::move(why));
-  }
-  const Addr addr = choose(destination);
-  const int family = family_for(destination.network, addr);
-  sockaddr_storage name;
-  const socklen_t length = detail::addr_to_sockaddr(addr, family, name);
-  if (length == 0) return failed(network, addr, detail::address_failure(address, errc::no_suitable_address));
+  return make_handle<Listener>(network, address, Purpose::listen, options);
+}
 
-  const auto refused = [&](const char* call) { return failed(network, addr, detail::system_failure(call, errno)); };
-  detail::FdGuard fd = detail::open_stream(family);
-  if (!fd) return refused("socket");
-  if (family == AF_INET6) detail::set_int(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, destination.network.family == Family::ipv6_only ? 1 : 0);
-  if (!detail::set_int(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1)) return refused("setsockopt");
-  if (options.reuse_port && !detail::set_int(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) return refused("setsockopt");
-  detail::set_tcp_defaults(fd.get());
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return refused("bind");
-  if (::listen(fd.get(), options.backlog > 0 ? options.backlog : detail::somaxconn()) != 0) return refused("listen");
-
-  const Addr local = detail::local_end(fd.get(), addr.kind());
-  detail::Descriptor* made = detail::Descriptor::make(fd.get(), detail::network_literal(destination.network), true, local, {});
-  if (made == nullptr) {
-    errno = ENOMEM;
-    return refused("socket");
-  }
-  fd.release();
-  return Result<Listener>(Listener(detail::DescriptorRef(made)));
+Result<PacketConn> listen_packet(std::string_view network, std::string_view address, ListenOptions options) {
+  return make_handle<PacketConn>(network, address, Purpose::listen_packet, options);
 }
 
 }  // namespace gmp::net

@@ -84,9 +84,18 @@ Failure ask_system(const Network& network, const std::string& host, std::uint16_
 
 }  // namespace
 
-Failure parse_destination(std::string_view network, std::string_view address, Destination& out) {
+Failure parse_destination(std::string_view network, std::string_view address, Purpose purpose, Destination& out) {
   if (auto why = parse_network(network, out.network)) return why;
-  if (out.network.kind != Addr::Kind::tcp) return address_failure(address, errc::unexpected_address_type);
+  const Addr::Kind kind = out.network.kind;
+  const bool datagrams = kind == Addr::Kind::udp || kind == Addr::Kind::unix_datagram;
+  if (purpose != Purpose::dial && datagrams != (purpose == Purpose::listen_packet)) return address_failure(address, errc::unexpected_address_type);
+  if (out.network.family == Family::path) {
+    const Addr path = Addr::unix_path(kind, address);
+    if (!path) return system_failure(purpose == Purpose::dial ? "connect" : "bind", EINVAL);  // too long
+    out.addresses.push_back(path);
+    return {};
+  }
+  if (address.empty()) address = ":0";
   HostPort parts;
   if (auto why = parse_host_port(address, parts)) return why;
   out.host = parts.host;

@@ -27,8 +27,10 @@ struct Destination {
   bool needs_resolver = false;
 };
 
-/// Reads the text, and finds the addresses if it is a numeric one, empty, or "localhost", and the port a number.
-Failure parse_destination(std::string_view network, std::string_view address, Destination& out);
+enum class Purpose : std::uint8_t { dial, listen, listen_packet };
+
+/// Reads the text, and finds the addresses if it is a numeric one, a path, empty, or "localhost", and the port a number.
+Failure parse_destination(std::string_view network, std::string_view address, Purpose purpose, Destination& out);
 /// Asks the system for what is missing; blocks.
 Failure resolve(Destination& destination);
 

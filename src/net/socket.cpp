@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstdlib>
 
@@ -21,7 +22,7 @@ constexpr int keep_alive_probes = 9;
 bool can_bind(const net::Addr& addr, bool ipv6_only) noexcept {
   sockaddr_storage name;
   const socklen_t length = addr_to_sockaddr(addr, AF_UNSPEC, name);
-  const FdGuard fd = open_stream(family_of(addr));
+  const FdGuard fd = open_socket(family_of(addr), net::Addr::Kind::tcp);
   if (!fd) return false;
   if (addr.is_ipv6()) set_int(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only ? 1 : 0);
   return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0;
@@ -33,7 +34,7 @@ const IpSupport& ip_support() noexcept {
   using net::Addr;
   static const IpSupport support = [] {
     IpSupport found;
-    found.ipv4 = static_cast<bool>(open_stream(AF_INET));
+    found.ipv4 = static_cast<bool>(open_socket(AF_INET, Addr::Kind::tcp));
     found.ipv6 = can_bind(Addr::ipv6(Addr::Kind::tcp, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), true);
     found.ipv4_by_ipv6 = found.ipv4 && found.ipv6 && can_bind(Addr::ipv6(Addr::Kind::tcp, {}), false);
     return found;
@@ -42,21 +43,35 @@ const IpSupport& ip_support() noexcept {
 }
 
 const char* network_literal(const Network& network) noexcept {
-  const bool tcp = network.kind == net::Addr::Kind::tcp;
+  using Family = Network::Family;
+  const bool udp = network.kind == net::Addr::Kind::udp;
   switch (network.family) {
-    case Network::Family::any:
-      return tcp ? "tcp" : "udp";
-    case Network::Family::ipv4_only:
-      return tcp ? "tcp4" : "udp4";
-    case Network::Family::ipv6_only:
-      return tcp ? "tcp6" : "udp6";
-    case Network::Family::path:
-      return "unix";
+    case Family::any:
+      return udp ? "udp" : "tcp";
+    case Family::ipv4_only:
+      return udp ? "udp4" : "tcp4";
+    case Family::ipv6_only:
+      return udp ? "udp6" : "tcp6";
+    case Family::path:
+      break;
   }
-  return "";
+  return network.kind == net::Addr::Kind::unix_datagram ? "unixgram" : network.kind == net::Addr::Kind::unix_packet ? "unixpacket" : "unix";
 }
 
-FdGuard open_stream(int family) noexcept { return FdGuard(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); }
+FdGuard open_socket(int family, net::Addr::Kind kind) noexcept {
+  using Kind = net::Addr::Kind;
+  const int type = kind == Kind::udp || kind == Kind::unix_datagram ? SOCK_DGRAM : kind == Kind::unix_packet ? SOCK_SEQPACKET : SOCK_STREAM;
+  FdGuard fd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd && kind == Kind::udp) set_int(fd.get(), SOL_SOCKET, SO_BROADCAST, 1);  // as Go
+  return fd;
+}
+
+void remove_path(const net::Addr& addr) noexcept {
+  sockaddr_storage name;
+  if (!addr.is_unix() || addr_to_sockaddr(addr, AF_UNIX, name) == 0) return;
+  const char* path = reinterpret_cast<const sockaddr_un&>(name).sun_path;
+  if (path[0] != '\0') ::unlink(path);
+}
 
 bool set_int(int fd, int level, int option, int value) noexcept { return ::setsockopt(fd, level, option, &value, sizeof value) == 0; }
 

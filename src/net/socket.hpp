@@ -42,8 +42,10 @@ const IpSupport& ip_support() noexcept;
 /// The network's name as a literal that never goes: "tcp", "tcp4" …
 const char* network_literal(const Network& network) noexcept;
 
-/// A stream socket, non-blocking and close-on-exec; -1 and errno.
-FdGuard open_stream(int family) noexcept;
+/// A socket for addresses of that kind, non-blocking and close-on-exec; -1 and errno.
+FdGuard open_socket(int family, net::Addr::Kind kind) noexcept;
+/// Of a unix socket that was bound: its file.
+void remove_path(const net::Addr& addr) noexcept;
 
 /// What every TCP connection of ours has: no delay, and a probe every 15 s. A listener's go over to what it accepts.
 void set_tcp_defaults(int fd) noexcept;

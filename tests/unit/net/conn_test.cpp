@@ -452,7 +452,7 @@ TEST(Conn, TooManyOperationsAtOnceAreALogicError) {
   on_executor([]() -> Task<> {
     int fds[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    detail::Descriptor* fd = detail::Descriptor::make(fds[0], "tcp", false, {}, {});
+    detail::Descriptor* fd = detail::Descriptor::make(fds[0], "tcp", detail::Descriptor::Nature::stream, {}, {});
     const net::Conn conn{detail::DescriptorRef(fd)};
     for (std::uint64_t i = 0; i < detail::FdMutex::refs_max; ++i) static_cast<void>(fd->mutex_.ref());
     const auto read_it = [](net::Conn c) -> Task<> {

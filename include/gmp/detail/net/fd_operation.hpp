@@ -1,5 +1,5 @@
 // include/gmp/detail/net/fd_operation.hpp — FdOperation: one read, write, accept or connect of a g, from its await to its end.
-// Go: internal/poll/fd_unix.go (FD.Read, Write, Accept), net/fd_unix.go (connect).  Room: net (floor 5).
+// Go: internal/poll/fd_unix.go (FD.Read, Write, ReadFrom, WriteTo, Accept), net/fd_unix.go (connect).  Room: net (floor 5).
 //
 // Lies in the awaiter.  How it goes, and why, is told in src/net/fd_operation.cpp; what it works on in src/net/descriptor.hpp.
 #pragma once
@@ -18,6 +18,7 @@
 namespace gmp::detail {
 
 class Descriptor;
+class Device;
 struct Failure;
 
 /// The two directions of a descriptor, each used by one g at a time. Accepting is reading, connecting is writing.
@@ -31,9 +32,18 @@ struct FdWaiter : Waiter {
 
 class FdOperation : public FdWaiter, public Chainable {
  public:
-  enum class Kind : std::uint8_t { recv, send, accept, connect };
+  enum class Kind : std::uint8_t {
+    recv,       // data: what is read into
+    send,       // data: what is sent
+    accept,     // data: room for a sockaddr
+    connect,    // data: the sockaddr
+    recv_from,  // data: a msghdr, size 1
+    send_to,    // data: a msghdr, size 1
+    read,       // as recv, of a pipe or the like
+    write,      // as send, to a pipe or the like
+  };
 
-  /// data: what is read into or sent; accept: room for a sockaddr; connect: the sockaddr. fd null: a closed one.
+  /// fd null: a closed one.
   FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size) noexcept;
   ~FdOperation() {
     if (phase_ != Phase::outside || accepted_ >= 0) [[unlikely]] abandon();  // its g was stopped in the middle
@@ -43,7 +53,7 @@ class FdOperation : public FdWaiter, public Chainable {
   bool begin(FrameLink* leaf) noexcept;
 
   // After its end:
-  std::size_t bytes() const noexcept { return done_; }       // recv, send
+  std::size_t bytes() const noexcept { return done_; }       // read, written
   int take_accepted() noexcept { return std::exchange(accepted_, -1); }  // the descriptor, the caller's now; or -1
   std::size_t address_size() const noexcept { return done_; }  // accept: how much of data
   const std::error_code& error() const noexcept { return error_; }
@@ -53,6 +63,22 @@ class FdOperation : public FdWaiter, public Chainable {
     return Result<std::size_t>(done_, error_, std::move(context_));
   }
   ErrorContextRef take_context() noexcept { return std::move(context_); }
+  // A device's (src/net/device.hpp), while the operation has its side:
+  FdSide side() const noexcept { return side_; }
+  G* g() const noexcept { return g_; }
+  std::byte* rest() const noexcept { return data_ + done_; }
+  std::size_t left() const noexcept { return size_ - done_; }
+  void transferred(std::size_t n) noexcept { done_ += n; }
+  void fail(const Failure& why) noexcept;
+  void fail(errc why) noexcept;
+  /// True: it was closed, or its deadline has passed; it has failed.
+  bool fails_now() noexcept;
+  /// Its g is about to sleep: to be published now, and advanced when it was woken. False: it gives up, and has failed.
+  bool sleep(FrameLink* leaf) noexcept;
+  /// When the side's deadline is, and a timer for it, which makes the device cancel. False: no memory, it has failed.
+  std::int64_t deadline() const noexcept;
+  bool set_alarm(std::int64_t when) noexcept;
+
   /// Go's panic "too many concurrent operations …" is thrown on the g, not in its step.
   void check_overflow() const {
     if (overflow_) [[unlikely]] throw_overflow();
@@ -64,18 +90,18 @@ class FdOperation : public FdWaiter, public Chainable {
     queued,   // waits for its turn; counted in the descriptor's references
     holding,  // has the side
   };
-  enum class Next : std::uint8_t { over, wait };
+  enum class Next : std::uint8_t { over, wait, again };
 
   static bool step(G* gp) noexcept;
   static bool withdraw_operation(Waiter* w) noexcept;
   bool queue(FrameLink* leaf) noexcept;
   bool advance(FrameLink* leaf, bool try_now) noexcept;
+  bool advance_device(FrameLink* leaf) noexcept;
   Next attempt() noexcept;
+  Next took(std::size_t n, std::size_t size) noexcept;
   Next consume() noexcept;
   bool arm(std::int64_t when) noexcept;
   void disarm() noexcept;
-  void fail(const Failure& why) noexcept;
-  void fail(errc why) noexcept;
   void fail_errno(const char* call, int error) noexcept;
   void finish() noexcept;
   void abandon() noexcept;

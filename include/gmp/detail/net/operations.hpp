@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "gmp/detail/io/buffer.hpp"
+#include "gmp/detail/net/addr.hpp"
 #include "gmp/detail/net/fd_operation.hpp"
 #include "gmp/detail/task/operation.hpp"
 #include "gmp/detail/wait/waiter.hpp"
@@ -16,7 +17,13 @@
 
 namespace gmp::net {
 class Conn;
-}
+
+/// What PacketConn::read_from() gives: how many bytes lie in the buffer, and who sent them.
+struct Received {
+  std::size_t n = 0;
+  Addr addr;
+};
+}  // namespace gmp::net
 
 namespace gmp::detail {
 
@@ -76,6 +83,54 @@ class WriteOp::Awaiter : public FdAwaiter<Awaiter> {
 /// Room for a sockaddr of any kind, there before the operation that is told of it.
 struct AddressRoom {
   alignas(8) std::array<std::byte, 128> address_;
+};
+
+/// A msghdr, what it leads to, and room for an address.
+struct MessageRoom : AddressRoom {
+  alignas(8) std::array<std::byte, 56> header_;
+  alignas(8) std::array<std::byte, 16> piece_;
+};
+
+class [[nodiscard("co_await it: nothing is read yet")]] ReadFromOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  ReadFromOp(Descriptor * fd, io::Buffer buffer) noexcept : fd_(fd), buffer_(buffer) {}
+
+ private:
+  Descriptor* fd_;
+  io::Buffer buffer_;
+};
+class ReadFromOp::Awaiter : private MessageRoom, public FdAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, ReadFromOp&& op) noexcept;
+  Result<net::Received> await_resume();
+
+ private:
+  const net::Addr::Kind kind_;
+};
+
+class [[nodiscard("co_await it: nothing is sent yet")]] WriteToOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  WriteToOp(Descriptor * fd, io::ConstBuffer data, const net::Addr& to) noexcept : fd_(fd), data_(data), to_(to) {}
+
+ private:
+  Descriptor* fd_;
+  io::ConstBuffer data_;
+  net::Addr to_;
+};
+class WriteToOp::Awaiter : private MessageRoom, public FdAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, WriteToOp&& op) noexcept;
+  bool suspend(FrameLink& leaf) noexcept;
+  Result<std::size_t> await_resume();
+
+ private:
+  Descriptor* const fd_;
+  const net::Addr to_;
+  const bool fits_;  // such a socket can send there
 };
 
 class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
