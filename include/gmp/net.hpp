@@ -1,4 +1,4 @@
-// include/gmp/net.hpp — net::listen, net::dial, Listener and Conn: TCP, as Go has it.
+// include/gmp/net.hpp — net::listen, net::dial, Listener, Conn and PacketConn: TCP, UDP, and unix sockets, as Go has them.
 // Go: net.  Room: net (floor 5).
 //
 // Conn and Listener are handles: copies name the same socket, which is closed by close(), or when the last copy goes.  Their functions may be
@@ -145,9 +145,10 @@ struct ListenOptions {
   int backlog = 0;          // connections that may wait for accept(); 0: what the system allows (net.core.somaxconn)
 };
 
-/// Listens on "host:port": `auto [ln, err] = net::listen("tcp", "127.0.0.1:8080");`.
+/// Listens on "host:port", or at a path: `auto [ln, err] = net::listen("tcp", "127.0.0.1:8080");`.
 ///
-/// network: "tcp", "tcp4" or "tcp6". Port 0 picks one (see addr()). No host, or 0.0.0.0, or [::]: all addresses, by IPv6 and IPv4 with "tcp". A
+/// network: "tcp", "tcp4" or "tcp6"; or "unix" or "unixpacket", with a path, which must not exist yet and is removed by close(), or "@name", Linux's
+/// name without a file. Port 0 picks one (see addr()). No host, or 0.0.0.0, or [::]: all addresses, by IPv6 and IPv4 with "tcp". A
 /// host's name stands for its first address, IPv4 preferred; but for localhost the calling thread asks the system for it, and blocks meanwhile.
 /// From any thread, g or not.      Go: net.Listen.
 Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options = {});
@@ -157,12 +158,33 @@ Result<Listener> listen(std::string_view network, std::string_view address, List
 /// network: "udp", "udp4", "udp6" or "unixgram"; addresses as for listen(). reuse_port is the one option that matters.      Go: net.ListenPacket.
 Result<PacketConn> listen_packet(std::string_view network, std::string_view address, ListenOptions options = {});
 
-/// Connects to "host:port": `auto [conn, err] = co_await net::dial("tcp", "localhost:8080");`.
+/// Connects: `auto [conn, err] = co_await net::dial("tcp", "localhost:8080");`.
 ///
-/// A name is looked up without holding up a thread that runs gs. Its addresses are tried one after another; if none answers the error is that of
-/// the first one. No host, or an unspecified one, stands for this machine.      Go: net.Dial.
-[[nodiscard("co_await it")]] inline detail::DialOp dial(std::string_view network, std::string_view address) {
-  return detail::DialOp(network, address);
+/// network: "tcp", "tcp4", "tcp6" with "host:port"; "unix", "unixpacket" with a path; or of datagrams "udp", "udp4", "udp6", "unixgram": then read()
+/// and write() of the Conn take and send one each, from and to that address only.
+/// A name is looked up without holding up a thread that runs gs. Of its addresses, both families in turn, one is tried after the other, the next
+/// one soon (see DialOptions), and the first that answers wins; if none does the error is that of the first one (RFC 8305). No host, or an
+/// unspecified one, stands for this machine.      Go: net.Dial.
+[[nodiscard("co_await it")]] inline detail::DialOp dial(std::string_view network, std::string_view address, const DialOptions& options = {}) {
+  return detail::DialOp(network, address, options);
 }
+
+/// `auto [addrs, err] = co_await net::lookup_host("localhost");` the IP addresses of a name, in the order in which dial() would try them; of a
+/// numeric one itself. They have no port: `addr.with_kind(Addr::Kind::tcp).with_port(80)`. Asks the system's resolver, without holding up a
+/// thread that runs gs. Errors read "lookup nope: no such host".      Go: net.LookupHost.
+[[nodiscard("co_await it")]] inline detail::LookupHostOp lookup_host(std::string_view host) { return detail::LookupHostOp(host); }
+
+/// A socket that the program has already, connected: `auto [conn, err] = net::from_fd(fd);`. From here on it is the Conn's: non-blocking (also for
+/// whoever shares it by dup(2) or fork(2)), close-on-exec, closed with the Conn. On an error it stays the caller's: EBADF, ENOTSOCK ("socket
+/// operation on non-socket"), ENOTCONN; a socket that listens: EINVAL.      Go: net.FileConn, which duplicates it.
+Result<Conn> from_fd(int fd);
+/// The same for a socket that listens, as a supervisor hands it over, and for one of datagrams.      Go: net.FileListener, net.FilePacketConn.
+Result<Listener> listener_from_fd(int fd);
+Result<PacketConn> packet_conn_from_fd(int fd);
+
+/// Two ends of a connection in memory: `auto [a, b] = net::pipe();`. What one writes the other reads, without a buffer between: a write ends when
+/// all of it was read. Deadlines, close(), close_write() as of any Conn; reads give errc::eof when the other end was closed, writes errc::closed_pipe.
+/// Addresses there are none. Throws std::bad_alloc.      Go: net.Pipe.
+std::pair<Conn, Conn> pipe();
 
 }  // namespace gmp::net

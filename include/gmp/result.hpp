@@ -38,6 +38,7 @@ enum class errc {
   short_write,     // "short write"
   no_progress,     // "multiple Read calls return no data or error"
   buffer_full,     // "bufio: buffer full"
+  closed_pipe,     // "io: read/write on closed pipe"         nobody will read: net::pipe()
 
   unknown_network,           // "unknown network"
   missing_address,           // "missing address"

@@ -37,6 +37,7 @@ constexpr Text<errc> errc_texts[] = {
     {errc::short_write, "short write"},
     {errc::no_progress, "multiple Read calls return no data or error"},
     {errc::buffer_full, "bufio: buffer full"},
+    {errc::closed_pipe, "io: read/write on closed pipe"},
     {errc::unknown_network, "unknown network"},
     {errc::missing_address, "missing address"},
     {errc::missing_port, "missing port in address"},

@@ -249,6 +249,7 @@ std::int64_t FdOperation::deadline() const noexcept {
 }
 
 bool FdOperation::set_alarm(std::int64_t when) noexcept {
+  if (armed_ && fd_->side(side_).when_ns == when) return true;
   disarm();
   return when == never || arm(when);
 }

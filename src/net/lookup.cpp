@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "gmp/go.hpp"
+#include "gmp/net.hpp"
 #include "gmp/task.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
@@ -137,24 +138,55 @@ void Lookup::start(const std::shared_ptr<Lookup>& self) {
   go(look_up, self);
 }
 
-void Lookup::finish() noexcept {
-  Waiter* w = nullptr;
-  {
-    LockGuard guard(lock_);
-    done_ = true;
-    w = std::exchange(waiter_, nullptr);
-  }
-  if (w != nullptr) wake(w);
-}
+// ---- lookup_host
 
-bool Lookup::withdraw(Waiter& w) noexcept {
-  LockGuard guard(lock_);
-  if (waiter_ != &w) {
-    w.give_up_.store(true, relaxed);
+class HostLookup : Immovable {
+ public:
+  HostLookup(G* gp, std::string&& host) : waiter_(gp) {
+    Destination destination;
+    destination.network.kind = Addr::Kind::ip;
+    destination.host = std::move(host);
+    Addr addr;
+    if (parse_ip(destination.host, Addr::Kind::ip, 0, addr))
+      destination.addresses.push_back(addr);
+    else if (is_localhost(destination.host))
+      destination.addresses = localhost(destination.network, 0);
+    lookup_ = std::make_shared<Lookup>(std::move(destination));
+  }
+
+  bool begin(FrameLink& leaf) {
+    const Destination& destination = lookup_->destination();
+    if (!destination.addresses.empty() || destination.host.empty()) return false;
+    Lookup::start(lookup_);
+    waiter_.errand_ = lookup_.get();
+    if (lookup_->wait(waiter_, [&] { park_begin(waiter_.g_, leaf, WaitReason::io_wait, &waiter_); })) return true;
+    if (waiter_.withdrawn_) park_abort(waiter_.g_);
     return false;
   }
-  waiter_ = nullptr;
-  return w.withdrawn_ = true;
-}
+  bool withdrawn() const noexcept { return waiter_.withdrawn_; }
+  Result<std::vector<Addr>> result() {
+    using R = Result<std::vector<Addr>>;
+    Destination& destination = lookup_->destination();
+    if (destination.host.empty()) lookup_->failure() = lookup_failure({}, errc::no_such_host);
+    Failure& why = lookup_->failure();
+    if (!why) return R(std::move(destination.addresses));
+    const std::error_code code = why.code;
+    return R(code, failure_context(std::move(why)));
+  }
+
+ private:
+  std::shared_ptr<Lookup> lookup_;
+  ErrandWaiter waiter_;
+};
+
+void DeleteHostLookup::operator()(HostLookup* lookup) const noexcept { delete lookup; }
+
+LookupHostOp::Awaiter::Awaiter(G* gp, LookupHostOp&& op) : OperationAwaiter(gp), lookup_(new HostLookup(gp, std::move(op.host_))) {}
+
+bool LookupHostOp::Awaiter::suspend(FrameLink& leaf) { return lookup_->begin(leaf) || give_way(g_, leaf); }
+
+bool LookupHostOp::Awaiter::withdrawn() const noexcept { return lookup_->withdrawn(); }
+
+Result<std::vector<net::Addr>> LookupHostOp::Awaiter::await_resume() { return lookup_->result(); }
 
 }  // namespace gmp::detail

@@ -9,10 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "gmp/detail/io/chain.hpp"
 #include "gmp/detail/net/addr.hpp"
-#include "gmp/detail/sys/lock.hpp"
-#include "gmp/detail/wait/waiter.hpp"
+#include "net/errand.hpp"
 #include "net/host_port.hpp"
 #include "net/op_error.hpp"
 
@@ -34,42 +32,20 @@ Failure parse_destination(std::string_view network, std::string_view address, Pu
 /// Asks the system for what is missing; blocks.
 Failure resolve(Destination& destination);
 
-/// Another g that resolves, on a thread that may block, and one that waits for it, or for something else to end the wait: the resolver cannot
-/// be stopped, so its outcome is dropped then. Shared by the two.
-class Lookup {
+/// Resolves, on a thread that may block.
+class Lookup : public Errand {
  public:
   explicit Lookup(Destination&& destination) : destination_(std::move(destination)) {}
 
   /// Starts the g. May throw what go() throws.
   static void start(const std::shared_ptr<Lookup>& self);
 
-  /// Queues w until the end. False: it is over, or w is withdrawn_, and before() was called then: under the lock, just before w is published.
-  template <class F>
-  bool wait(Waiter& w, F before) noexcept {
-    LockGuard guard(lock_);
-    if (done_) return false;
-    before();
-    if (gives_up(w)) {
-      w.withdrawn_ = true;
-      return false;
-    }
-    waiter_ = &w;
-    return true;
-  }
-  /// False: w is about to be woken, or not queued yet.
-  bool withdraw(Waiter& w) noexcept;
-
   // After the end:
   Destination& destination() noexcept { return destination_; }
   Failure& failure() noexcept { return failure_; }
 
  private:
-  void finish() noexcept;
-
-  Lock lock_;
-  bool done_ = false;          // lock_
-  Waiter* waiter_ = nullptr;   // lock_
-  Destination destination_;    // the resolving g's, then the waiter's
+  Destination destination_;  // the resolving g's, then the waiter's
   Failure failure_;
 };
 

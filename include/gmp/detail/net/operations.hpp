@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gmp/detail/io/buffer.hpp"
 #include "gmp/detail/net/addr.hpp"
@@ -17,6 +19,12 @@
 
 namespace gmp::net {
 class Conn;
+
+struct DialOptions {
+  /// A name may have several addresses. The next one is tried when the last one has failed, or has not answered for this long; then both go
+  /// on, and the first to answer wins. Negative: only when the last one has failed.      Go: Dialer.FallbackDelay.
+  std::chrono::nanoseconds fallback_delay = std::chrono::milliseconds(300);
+};
 
 /// What PacketConn::read_from() gives: how many bytes lie in the buffer, and who sent them.
 struct Received {
@@ -161,10 +169,12 @@ class [[nodiscard("co_await it: nothing is dialled yet")]] DialOp {
  public:
   class Awaiter;
   using operation_tag = void;
-  DialOp(std::string_view network, std::string_view address) : network_(network), address_(address) {}
+  DialOp(std::string_view network, std::string_view address, const net::DialOptions& options)
+      : network_(network), address_(address), options_(options) {}
 
  private:
   std::string network_, address_;
+  net::DialOptions options_;
 };
 class DialOp::Awaiter : public OperationAwaiter<Awaiter> {
  public:
@@ -176,6 +186,32 @@ class DialOp::Awaiter : public OperationAwaiter<Awaiter> {
 
  private:
   std::unique_ptr<Dial, DeleteDial> dial_;
+};
+
+class HostLookup;
+struct DeleteHostLookup {
+  void operator()(HostLookup* lookup) const noexcept;
+};
+
+class [[nodiscard("co_await it: nothing is looked up yet")]] LookupHostOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  explicit LookupHostOp(std::string_view host) : host_(host) {}
+
+ private:
+  std::string host_;
+};
+class LookupHostOp::Awaiter : public OperationAwaiter<Awaiter> {
+ public:
+  Awaiter(G* gp, LookupHostOp&& op);
+  bool await_ready() const noexcept { return false; }
+  bool suspend(FrameLink& leaf);
+  bool withdrawn() const noexcept;
+  Result<std::vector<net::Addr>> await_resume();
+
+ private:
+  std::unique_ptr<HostLookup, DeleteHostLookup> lookup_;
 };
 
 class [[nodiscard("co_await it")]] ClosedOp {
