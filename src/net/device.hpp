@@ -4,8 +4,9 @@
 // A Conn is the same type whatever it stands on, so what is written for one kind of connection works with all.  Turns (FdMutex), closing, and
 // who has given up are the descriptor's; a device moves the bytes, and knows who sleeps for them.
 // A device that lets a g sleep itself, and not in another descriptor's operation, keeps this order:
-//   DV1  under its own lock: asks op.fails_now(), then op.sleep(), then publishes op. Who closes, gives up, or makes a deadline earlier says so first, then calls
-//        cancel(), which takes that lock: so either the operation sees it, or cancel() finds it sleeping.
+//   DV1  under its own lock: asks op.fails_now(), then op.sleep(), then publishes op. Who closes, gives up, or makes a deadline earlier says so
+//        first, then calls cancel(), which takes that lock: so either the operation sees it, or cancel() finds it sleeping. Who gives up is told to
+//        stay_awake() after the lock is free, as that may wait for such a cancel().
 //   DV2  takes an operation that sleeps off under that lock, and wakes it after. It then goes on by advance().
 #pragma once
 

@@ -17,6 +17,10 @@
 // FO3  an error is put into words before the side is given back: the descriptor's addresses may be gone after.
 // FO4  write(2) to a pipe that nobody reads raises SIGPIPE in the thread that submits it, whoever writes: so a pipe is written to by us, with
 //      that signal held back, and the poller only waits for room.
+// FO5  so is a datagram sent by us. A send that the ring tries again after EAGAIN goes on where the last try left the data, and a unix socket had
+//      taken it in before it found the other one's queue full: an empty datagram would go out (seen on Linux 6.18).
+// FO6  that queue's room is reported to a socket that is connected there. To an address it may be full though poll(2) sees room: then the next
+//      try is a matter of time.
 #include "gmp/detail/net/fd_operation.hpp"
 
 #include <sys/socket.h>
@@ -60,7 +64,7 @@ constexpr KindNames names_of(FdOperation::Kind kind) noexcept {
     case FdOperation::Kind::recv_from:
       return {"read", "recvfrom", IoKind::recv_msg};
     case FdOperation::Kind::send_to:
-      return {"write", "sendto", IoKind::send_msg};
+      return {"write", "sendto", IoKind::poll_out};  // FO5
     case FdOperation::Kind::read:
       return {"read", "read", IoKind::read};
     case FdOperation::Kind::write:
@@ -118,6 +122,10 @@ FdOperation::FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size
       side_(side_of(kind)) {}
 
 IoOp& FdOperation::op() noexcept { return fd_->side(side_).op_; }
+
+bool FdOperation::waits_for_room() const noexcept {
+  return kind_ == Kind::write || kind_ == Kind::send_to || (kind_ == Kind::send && fd_->keeps_bounds());
+}
 
 bool FdOperation::begin(FrameLink* leaf) noexcept {
   if (fd_ == nullptr) {
@@ -192,9 +200,9 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
   } else if (gives_up(*this)) {
     withdrawn_ = true;
     fail(errc::canceled);
-  } else if (!(try_now && attempt() == Next::over) && (when == never || arm(when))) {
+  } else if (!(try_now && attempt() == Next::over) && set_alarm(std::min(when, next_try()))) {
     IoOp& op = side.op_;
-    op.kind_ = names_of(kind_).io;
+    op.kind_ = pauses_ != 0 ? IoKind::poll_error : waits_for_room() ? IoKind::poll_out : names_of(kind_).io;
     op.poll_first_ = kind_ == Kind::recv && side.input_ == Descriptor::Side::Input::drained;
     op.fd_ = fd_->fd_;
     op.fd_serial_ = fd_->serial_;
@@ -237,11 +245,13 @@ bool FdOperation::sleep(FrameLink* leaf) noexcept {
     g_->step_ = &FdOperation::step;
     repark_begin(g_);
   }
-  if (!gives_up(*this)) return true;
+  return !gives_up(*this);
+}
+
+void FdOperation::stay_awake() noexcept {
   park_abort(g_);
   withdrawn_ = true;
   fail(errc::canceled);
-  return false;
 }
 
 std::int64_t FdOperation::deadline() const noexcept {
@@ -273,11 +283,10 @@ FdOperation::Next FdOperation::attempt() noexcept {
       case Kind::recv_from:
         return Next::wait;
       case Kind::send:
-        if (io_batches(g_)) return Next::wait;
+        if (!waits_for_room() && io_batches(g_)) return Next::wait;
         n = ::send(fd_->fd_, data_ + done_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
       case Kind::send_to:
-        if (io_batches(g_)) return Next::wait;
         n = ::sendmsg(fd_->fd_, reinterpret_cast<const msghdr*>(data_), MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
       case Kind::write:
@@ -336,6 +345,15 @@ FdOperation::Next FdOperation::took(std::size_t n, std::size_t size) noexcept {
   return Next::over;
 }
 
+// FO6: when to try again without being told; never, if one will be.
+std::int64_t FdOperation::next_try() noexcept {
+  constexpr std::int64_t first_pause = 50'000;  // ns; twice as long each time, up to 13 ms
+  if (kind_ != Kind::send_to || !fd_->local().is_unix()) return never;
+  const std::int64_t pause = first_pause << pauses_;
+  if (pauses_ < 8) ++pauses_;
+  return now_ns() + pause;
+}
+
 // The poller is through with the op.
 FdOperation::Next FdOperation::consume() noexcept {
   using Input = Descriptor::Side::Input;
@@ -354,10 +372,8 @@ FdOperation::Next FdOperation::consume() noexcept {
         return Next::over;
       case Kind::connect:
         return Next::over;
-      case Kind::write:  // the poll's answer: there is room, or nobody will read
-        fd_->mutex_.look_again();
-        return Next::again;
       default:
+        if (waits_for_room()) break;  // the poll's answer: there is, or nobody will read
         if (took(static_cast<std::size_t>(result), op.size_) == Next::over) return Next::over;
     }
   } else if (fd_->is_closed()) {
@@ -370,7 +386,7 @@ FdOperation::Next FdOperation::consume() noexcept {
     return Next::over;
   }
   fd_->mutex_.look_again();  // FM3, DE4
-  return Next::wait;
+  return waits_for_room() ? Next::again : Next::wait;
 }
 
 bool FdOperation::step(G* gp) noexcept {

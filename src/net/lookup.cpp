@@ -92,7 +92,7 @@ Failure parse_destination(std::string_view network, std::string_view address, Pu
   if (purpose != Purpose::dial && datagrams != (purpose == Purpose::listen_packet)) return address_failure(address, errc::unexpected_address_type);
   if (out.network.family == Family::path) {
     const Addr path = Addr::unix_path(kind, address);
-    if (!path) return system_failure(purpose == Purpose::dial ? "connect" : "bind", EINVAL);  // too long
+    if (!path) return Failure(std::error_code(EINVAL, errno_category()), "address " + std::string(address) + ": ", " (a path has at most 107 bytes)");
     out.addresses.push_back(path);
     return {};
   }

@@ -54,10 +54,11 @@ class PipeEnd final : public Device {
           if (op.sleep(leaf))
             place(op.side()) = &op;
           else
-            next = Next::over;
+            next = Next::give_up;
         }
       }
       woken.wake_all();  // if op sleeps nothing of it may be touched, nor of this: it may run again already
+      if (next == Next::give_up) op.stay_awake();
       if (next != Next::again) return next == Next::sleep;
     }
   }
@@ -83,7 +84,7 @@ class PipeEnd final : public Device {
   void close() noexcept override { end(true, true); }
 
  private:
-  enum class Next : std::uint8_t { over, sleep, again };
+  enum class Next : std::uint8_t { over, sleep, give_up, again };
 
   FdOperation*& place(FdSide side) noexcept { return side == FdSide::read ? in_.reader_ : out_.writer_; }
 

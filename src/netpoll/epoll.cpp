@@ -108,6 +108,8 @@ std::int64_t call(IoOp* op) noexcept {
       return poll_now(op->fd_, POLLIN);
     case IoKind::poll_out:
       return poll_now(op->fd_, POLLOUT);
+    case IoKind::poll_error:
+      return poll_now(op->fd_, 0);
     case IoKind::read:
       return op->offset_ < 0 ? ::read(op->fd_, op->data_, size) : ::pread(op->fd_, op->data_, size, op->offset_);
     case IoKind::write:

@@ -258,6 +258,9 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
     case IoKind::poll_out:
       poll_for(POLLOUT);
       break;
+    case IoKind::poll_error:
+      poll_for(0);
+      break;
     case IoKind::read:
       call(IORING_OP_READ, op->data_, op->size_, static_cast<std::uint64_t>(op->offset_));
       break;

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "gmp/chan.hpp"
@@ -457,17 +458,10 @@ TEST(UntilStress, AWakerKnowsWhetherItWoke) {
 }
 
 // The bytes of a stream are numbered: those that were read are those that were written, without a hole, whatever was given up.
-TEST(UntilStress, BytesOfAConnectionAreConserved) {
+using Conns = std::array<net::Conn, Storm::waiters / 2>;
+
+void bytes_are_conserved(const Conns& writing, const Conns& reading) {
   Storm storm;
-  std::vector<net::Conn> writing, reading;
-  run([&]() -> Task<> {
-    auto ln = net::listen("tcp", "127.0.0.1:0").value();
-    for (int n = 0; n < Storm::waiters / 2; ++n) {
-      auto dialled = spawn([addr = ln.addr().to_string()]() -> Task<net::Conn> { co_return (co_await net::dial("tcp", addr)).value(); });
-      reading.push_back((co_await ln.accept()).value());
-      writing.push_back(co_await dialled);
-    }
-  });
   std::array<std::atomic<std::uint64_t>, Storm::waiters / 2> written{}, read{};
   storm.run([&](int i) -> Task<> {
     Dice dice(static_cast<std::uint64_t>(i));
@@ -503,6 +497,24 @@ TEST(UntilStress, BytesOfAConnectionAreConserved) {
     }
   });
   for (std::size_t pair = 0; pair < written.size(); ++pair) EXPECT_EQ(written[pair], read[pair]);
+}
+
+TEST(UntilStress, BytesOfAConnectionAreConserved) {
+  Conns writing, reading;
+  run([&]() -> Task<> {
+    for (std::size_t i = 0; i < writing.size(); ++i) {
+      test::ConnPair pair = co_await test::conn_pair();
+      writing[i] = std::move(pair.a);
+      reading[i] = std::move(pair.b);
+    }
+  });
+  bytes_are_conserved(writing, reading);
+}
+
+TEST(UntilStress, BytesOfAPipeAreConserved) {
+  Conns writing, reading;
+  for (std::size_t i = 0; i < writing.size(); ++i) std::tie(writing[i], reading[i]) = net::pipe();
+  bytes_are_conserved(writing, reading);
 }
 
 TEST(UntilStress, DescriptorsOfAcceptsAndDialsAreConserved) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/net.hpp"
 #include "net/socket.hpp"
@@ -195,6 +196,101 @@ TEST(Dial, FailedOnesLeaveNoDescriptor) {
       const auto r = co_await net::dial("tcp", "localhost:" + port);
       EXPECT_EQ(r.err, std::errc::connection_refused);
     }
+  });
+}
+
+// ---- several addresses: localhost is ::1 and 127.0.0.1
+
+/// Listens at ::1, and answers nobody: the queue of those who wait to be accepted is full, and the system drops what is more.
+class BlackHole {
+ public:
+  explicit BlackHole(std::uint16_t port) : ln_(net::listen("tcp6", "[::1]:" + std::to_string(port), {.backlog = 1}).value()) {}
+  /// Fills it: some of the dials are still on their way, and stay so.
+  Task<> fill(Context ctx) {
+    for (int i = 0; i < 6; ++i) {
+      go([ctx, address = ln_.addr().to_string()]() -> Task<> {
+        auto [conn, err] = co_await until(ctx, net::dial("tcp", address));
+        if (!err) static_cast<void>(co_await until(ctx, conn.closed()));
+      });
+    }
+    co_await test::until_parked(6);
+  }
+
+ private:
+  net::Listener ln_;
+};
+
+TEST(DialRace, AnAddressThatDoesNotAnswerIsLeftBehind) {
+  if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
+  test::leaving_no_fds([]() -> Task<> {
+    const net::Listener four = net::listen("tcp4", "127.0.0.1:0").value();
+    auto [ctx, cancel] = with_cancel(background());
+    BlackHole hole(four.addr().port());
+    co_await hole.fill(ctx);
+    for (int i = 0; i < 3; ++i) {
+      const auto start = test::Clock::now();
+      const auto r = co_await net::dial("tcp", with_port("localhost", four), {.fallback_delay = 20ms});
+      EXPECT_TRUE(r) << r.message();
+      EXPECT_EQ(r.get<0>().remote_addr(), four.addr());
+      EXPECT_GE(test::Clock::now() - start, 20ms);
+    }
+    // Without patience for the second one it hangs on the first, until it is given up.
+    const auto hangs = co_await timeout(50ms, net::dial("tcp", with_port("localhost", four), {.fallback_delay = -1ns}));
+    EXPECT_EQ(hangs.err, errc::deadline_exceeded) << hangs.message();
+    // The winner is known, and the loser's socket goes with its g.
+    cancel();
+    while (test::parked_in_io(Executor::current()) != 0) co_await yield();
+  });
+}
+
+TEST(DialRace, ARefusalStartsTheNextAtOnce) {
+  if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
+  on_executor([]() -> Task<> {
+    const net::Listener four = net::listen("tcp4", "127.0.0.1:0").value();
+    const auto r = co_await timeout(5s, net::dial("tcp", with_port("localhost", four), {.fallback_delay = 1h}));
+    EXPECT_TRUE(r) << r.message();
+    EXPECT_EQ(r.get<0>().remote_addr(), four.addr());
+  });
+}
+
+TEST(DialRace, GivenUpItLeavesNothing) {
+  if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
+  test::leaving_no_fds([]() -> Task<> {
+    const net::Listener four = net::listen("tcp4", "127.0.0.1:0").value();
+    auto [ctx, cancel] = with_cancel(background());
+    BlackHole hole(four.addr().port());
+    co_await hole.fill(ctx);
+    const int rounds = static_cast<int>(test::scaled(100, 20));
+    for (int i = 0; i < rounds; ++i) {  // before, at, and after the second one's start
+      const auto r = co_await timeout(std::chrono::microseconds(i * 40), net::dial("tcp", with_port("localhost", four), {.fallback_delay = 1ms}));
+      EXPECT_TRUE(r || r.err == errc::deadline_exceeded) << r.message();
+    }
+    cancel();
+    while (test::parked_in_io(Executor::current()) != 0) co_await yield();
+  });
+}
+
+TEST(LookupHost, NumbersNamesAndStrangers) {
+  on_executor([]() -> Task<> {
+    const auto number = co_await net::lookup_host("127.0.0.1");
+    EXPECT_EQ(number.value().size(), 1u);
+    EXPECT_EQ(number.value().front().to_string(), "127.0.0.1");
+    EXPECT_EQ(number.value().front().with_kind(net::Addr::Kind::tcp).with_port(80).to_string(), "127.0.0.1:80");
+    const auto six = co_await net::lookup_host("::1");
+    EXPECT_EQ(six.value().front().to_string(), "::1");
+    const auto local = co_await net::lookup_host("localhost");
+    EXPECT_EQ(local.value().size(), detail::ip_support().ipv6 ? 2u : 1u);
+    for (const net::Addr& addr : local.value()) EXPECT_TRUE(addr.is_loopback()) << addr;
+    std::string name(70, 'a');
+    name += ".invalid";
+    const auto stranger = co_await net::lookup_host(name);
+    EXPECT_FALSE(stranger);
+    EXPECT_TRUE(stranger.message().starts_with("lookup " + name + ": ")) << stranger.message();
+    const auto empty = co_await net::lookup_host("");
+    EXPECT_EQ(empty.message(), "lookup : no such host");
+    // Given up while the resolver is at it: it ends by itself, later.
+    const auto late = co_await timeout(0s, net::lookup_host(name));
+    EXPECT_FALSE(late);
   });
 }
 

@@ -416,6 +416,18 @@ TEST_P(PollerTest, PollGivesTheMask) {
   flush();
   ASSERT_EQ(::write(pair.b_, "x", 1), 1);
   EXPECT_NE(finish(in) & POLLIN, 0);
+  Op error(IoKind::poll_error, pair.a_);  // of room and data it does not speak
+  poller_->submit(&error);
+  flush();
+  ASSERT_EQ(::write(pair.b_, "x", 1), 1);
+  EXPECT_EQ(error.state_.load(detail::acquire), IoOp::pending);
+  Poller::cancel(&error);
+  EXPECT_EQ(finish(error), -ECANCELED);
+  Op hangup(IoKind::poll_error, pair.a_);
+  poller_->submit(&hangup);
+  flush();
+  pair.b_ = Fd();
+  EXPECT_NE(finish(hangup) & (POLLHUP | POLLERR), 0);
 }
 
 TEST_P(PollerTest, FilesAreReadAndWrittenAtTheirOffset) {

@@ -73,8 +73,10 @@ class FdOperation : public FdWaiter, public Chainable {
   void fail(errc why) noexcept;
   /// True: it was closed, or its deadline has passed; it has failed.
   bool fails_now() noexcept;
-  /// Its g is about to sleep: to be published now, and advanced when it was woken. False: it gives up, and has failed.
+  /// Its g is about to sleep: to be published now, and advanced when it was woken. False: it gives up, and must be told to stay awake.
   bool sleep(FrameLink* leaf) noexcept;
+  /// It fails. Under no lock: it waits for who asked it to give up, if that one is about to wake it.
+  void stay_awake() noexcept;
   /// When the side's deadline is, and a timer for it, which makes the device cancel. False: no memory, it has failed.
   std::int64_t deadline() const noexcept;
   bool set_alarm(std::int64_t when) noexcept;
@@ -97,6 +99,8 @@ class FdOperation : public FdWaiter, public Chainable {
   bool queue(FrameLink* leaf) noexcept;
   bool advance(FrameLink* leaf, bool try_now) noexcept;
   bool advance_device(FrameLink* leaf) noexcept;
+  bool waits_for_room() const noexcept;
+  std::int64_t next_try() noexcept;
   Next attempt() noexcept;
   Next took(std::size_t n, std::size_t size) noexcept;
   Next consume() noexcept;
@@ -119,6 +123,7 @@ class FdOperation : public FdWaiter, public Chainable {
   const FdSide side_;
   Phase phase_ = Phase::outside;
   bool armed_ = false;     // the side's timer
+  std::uint8_t pauses_ = 0;  // made because nobody will say when there is room
   bool overflow_ = false;
 };
 

@@ -34,6 +34,7 @@ enum class IoKind : std::uint8_t {
   connect,   // data_, size_: the sockaddr. EAGAIN is an answer (a unix socket whose listener is full)
   poll_in,   // result: the poll(2) mask
   poll_out,
+  poll_error,  // an error or a hang-up; else it waits until it is cancelled
   read,      // data_, size_, offset_ (-1: the file's own position)
   write,
 };
