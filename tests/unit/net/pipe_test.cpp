@@ -243,14 +243,14 @@ TEST(Pipe, GivenUpOperationsLoseNoByte) {
     auto [a, b] = net::pipe();
     const std::size_t size = static_cast<std::size_t>(test::scaled(200'000, 20'000));
     const std::string data = test::pattern(size, test::case_seed());
-    std::size_t written = 0, given_up = 0;
+    std::size_t written = 0, given_up_writes = 0, given_up_reads = 0;
     auto writer = spawn([&, conn = a]() -> Task<> {
       while (written < size) {
         const auto r = co_await timeout(20us, conn.write(std::string_view(data).substr(written, 3'000)));
         written += r.get<0>();
         if (!r) {
           EXPECT_EQ(r.err, errc::deadline_exceeded) << r.message();
-          ++given_up;
+          ++given_up_writes;
         }
       }
       EXPECT_FALSE(conn.close());
@@ -262,12 +262,12 @@ TEST(Pipe, GivenUpOperationsLoseNoByte) {
       if (r.err == errc::eof) break;
       if (!r) {
         EXPECT_EQ(r.err, errc::deadline_exceeded) << r.message();
-        ++given_up;
+        ++given_up_reads;
         co_await sleep(30us);
       }
     }
     co_await writer;
-    EXPECT_TRUE(got == data) << got.size() << " of " << data.size() << ", given up " << given_up;
+    EXPECT_TRUE(got == data) << got.size() << " of " << data.size() << ", given up " << given_up_writes + given_up_reads;
   });
 }
 
