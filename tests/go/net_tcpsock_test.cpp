@@ -122,10 +122,21 @@ TEST(GoNetTcpsock, ReadsAndWritesAllocateNothing) {
         auto [line, err] = co_await reader.read_line();
         if (err || line != "a line of text") std::abort();
       }
+      const auto [near, far] = net::pipe();
+      go(echo, far);
+      for (Count count("pipe"); count.more();) {
+        static_cast<void>(co_await near.write(message));
+        static_cast<void>(co_await near.read(buffer));
+      }
+      const net::PacketConn pc = net::listen_packet("udp", "127.0.0.1:0").value();
+      for (Count count("datagrams"); count.more();) {
+        static_cast<void>(co_await pc.write_to(message, pc.local_addr()));
+        static_cast<void>(co_await pc.read_from(buffer));
+      }
     });
   });
   EXPECT_EQ(outcome.status, 0) << outcome;
-  EXPECT_EQ(outcome.out, "plain 0\nwith deadlines 0\nbuffered 0\n") << outcome;
+  EXPECT_EQ(outcome.out, "plain 0\nwith deadlines 0\nbuffered 0\npipe 0\ndatagrams 0\n") << outcome;
 }
 
 }  // namespace
