@@ -123,8 +123,8 @@ class BasicRunQueue : Immovable {
 
   // ---- anybody ----
 
-  /// The next item, to be compared with what it was.
-  const T* peek_next() const noexcept { return run_next_.load(relaxed); }
+  /// What lies in run_next: for who is its owner; for others a value to be compared.
+  T* peek_next() const noexcept { return run_next_.load(relaxed); }
 
   /// Called by the owner of mine: moves half of this ring, rounded up, to the end of mine, and returns the oldest for running at once.
   /// Rounded up, or two thieves could pass one item between them for ever, and a ring of one would never be robbed.

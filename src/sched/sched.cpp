@@ -741,6 +741,14 @@ void Sched::note_attention(M* mp, std::uint32_t bits) noexcept {
   if (mp->attend_.fetch_or(bits, relaxed) == 0) attention.fetch_add(1, relaxed);  // its reader may be late by some instructions
 }
 
+// What lies in run_next was made ready here, so whatever accept() writes is ordered before its run: by this thread, or by the claim that a visitor makes.
+bool offer_to_next(bool (*accept)(G* next, void* what), void* what) noexcept {
+  M* mp = tls_m;
+  Inside inside(mp);
+  G* next = mp->p_ != nullptr ? mp->p_->runq_.peek_next() : nullptr;
+  return next != nullptr && accept(next, what);
+}
+
 // ---- parking (park.hpp)
 
 void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*)) noexcept {

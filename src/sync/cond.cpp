@@ -8,6 +8,10 @@
 // (notify_list). But from the joining on it may be woken, run, and be gone (PK2): what unlocks is a copied pointer, and the mutex lives,
 // since the waiter cannot have it before this unlock.
 //
+// Two gs that take turns on a Cond would unlock the mutex and lock it again each time, for nothing: who signals under the lock and then waits
+// leaves its M to the one it has woken.  So the unlock looks whether the g that this M runs next is on its way to this very mutex, and if nobody
+// else wants it leaves it locked, for that g (offer_to_next).  Ordered as what that g runs is: it was made ready here.
+//
 // Withdrawal.  Out of the list: the g still needs the mutex; its step goes for it, and the wait ends withdrawn, with the mutex held.  On
 // the mutex: it was notified, the wait is as good as over, and it cannot be withdrawn.  In a stopped executor the g never has the mutex
 // back, though a guard further out in its frames will unlock it: note_phantom() says that this unlock is not real.  A signal that it was
@@ -34,10 +38,18 @@ bool CondWaiter::advance() noexcept {
       g_->withdrawal_ = nullptr;  // from here on there is nothing to give up: WD2 must not ask
     }
   }
+  if (holds_) return true;  // accept_mutex()
   const bool withdrawn = std::exchange(withdrawn_, false);
   const bool has_mutex = MutexWaiter::advance();
   withdrawn_ = withdrawn;
   return has_mutex;
+}
+
+// next is about to be run: if it comes from a wait, and needs this mutex, it has it.
+bool CondWaiter::accept_mutex(G* next, void* what) noexcept {
+  if (next->step_ != &Sleeper<CondWaiter>::step) return false;
+  auto& w = static_cast<CondWaiter&>(*next->waiter_);
+  return w.mutex_ == what && !w.relocking_ && w.take_over();
 }
 
 bool CondWaiter::withdraw_wait(Waiter* waiter) noexcept {
@@ -62,7 +74,7 @@ bool CondAwaiter::suspend(FrameLink& leaf) noexcept {
     parked_ = false;
     return give_way(g_, leaf);
   }
-  mutex.unlock();  // from join() on neither the frame nor the g is ours
+  if (!offer_to_next(&CondWaiter::accept_mutex, &mutex)) mutex.unlock();  // from join() on neither the frame nor the g is ours
   return true;
 }
 

@@ -68,6 +68,11 @@ bool MutexWaiter::accept_handoff(std::uint32_t old) noexcept {
   }
 }
 
+// From its holder, who lets go of it; unless somebody else wants it.
+bool MutexWaiter::take_over() noexcept {
+  return holds_ = mutex_->state_.load(relaxed) == Mutex::locked;  // who comes later is counted, and finds it locked: M1
+}
+
 // True: has the mutex, or has left. False: counted as a sleeper.
 bool MutexWaiter::compete() noexcept {
   Atomic<std::uint32_t>& state = mutex_->state_;

@@ -2,6 +2,7 @@
 // Go: none.  Room: tests/model.
 #include "model/gs.hpp"
 
+#include <algorithm>
 #include <memory>
 
 #include "gmp/detail/base/assert.hpp"
@@ -34,7 +35,7 @@ constexpr std::uint32_t running = static_cast<std::uint32_t>(detail::Status::run
 
 void ModelG::sleep() {
   for (;;) {
-    block_until([this] { return peek(gp.status_) == runnable; }, "parked");
+    block_until([this] { return peek(gp.status_) == runnable && world.offered != &gp; }, "parked");
     if (step()) return;
   }
 }
@@ -42,7 +43,9 @@ void ModelG::sleep() {
 bool ModelG::woken() const { return peek(gp.status_) == runnable; }
 
 bool ModelG::step() {
+  std::replace(world.next.begin(), world.next.end(), &gp, static_cast<detail::G*>(nullptr));  // first of all: from here on nobody speaks to it
   check(gp.status_.exchange(running, detail::acquire) == runnable, "woken, and not runnable");
+  if (world.next_handed != nullptr) world.next_handed->fetch_add(0, detail::acquire);  // the same M runs it, or a visitor has made sure (claim.hpp)
   return gp.step_ == nullptr || gp.step_(&gp);
 }
 
@@ -95,7 +98,20 @@ void hold_end(G* gp, bool wakes) noexcept {
 
 bool give_way(G*, FrameLink&) noexcept { return false; }
 
-void ready(G* gp) noexcept { static_cast<void>(status::make_runnable(gp->status_)); }
+void ready(G* gp) noexcept {
+  if (status::make_runnable(gp->status_) && world.next_handed != nullptr) world.next[static_cast<std::size_t>(model::self())] = gp;
+}
+
+bool offer_to_next(bool (*accept)(G* next, void* what), void* what) noexcept {
+  if (world.next_handed == nullptr) return false;
+  G* next = world.next[static_cast<std::size_t>(model::self())];
+  if (next == nullptr || model::peek(next->status_) != model::runnable) return false;
+  world.offered = next;
+  const bool accepted = accept(next, what);
+  world.next_handed->fetch_add(1, release);
+  world.offered = nullptr;
+  return accepted;
+}
 
 void ready_handoff(G* gp) noexcept { ready(gp); }
 

@@ -10,6 +10,8 @@
 //     if (!w.withdrawn_) mutex.unlock();
 #pragma once
 
+#include <array>
+
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/timer/heap.hpp"
 #include "gmp/detail/wait/waiter.hpp"
@@ -29,6 +31,9 @@ struct World {
   detail::TimerHeap* timers = nullptr;  // of all gs
   detail::Atomic<int>* timers_added = nullptr;
   std::int64_t clock_ns = 0;
+  detail::Atomic<int>* next_handed = nullptr;  // if there is one, what a thread has made ready last is its run_next, until somebody runs it
+  std::array<detail::G*, 8> next{};            // by thread
+  detail::G* offered = nullptr;                // it is being spoken to: nobody runs it
 };
 extern World world;
 

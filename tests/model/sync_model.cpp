@@ -262,6 +262,53 @@ void cond_hands_over(model::Run& run) {
   check(taken == 2 && full.get() == 0, "something was lost");
 }
 
+/// Two take turns, each signals under the lock and then waits: the mutex goes with the P from one to the other. A third one wants it too; one of the
+/// two may be withdrawn, and then lets everybody go.
+template <bool cancelled>
+void cond_takes_turns(model::Run& run) {
+  reset_world();
+  Atomic<int> handed{0};
+  world.next_handed = &handed;
+  Mutex mutex;
+  Cond cond(mutex);
+  Var<int> turn, visits;
+  Var<bool> over;
+  ModelG g[2];
+  for (int i = 0; i < 2; ++i) {
+    run.thread([&, i] {
+      detail::MutexWaiter w(mutex, &g[i].gp);
+      if (!mutex.try_lock()) g[i].await(w);
+      if (w.withdrawn_) {
+        mutex.lock_blocking();
+        over.set(true);
+      }
+      for (int round = 0; round < 2 && !over.get(); ++round) {
+        while (turn.get() != i && !over.get()) {
+          CondAwaiting awaiting(g[i], cond.wait());
+          awaiting.await();
+          awaiting.await_resume();
+          if (awaiting.was_withdrawn()) over.set(true);
+        }
+        turn.set(1 - i);
+        cond.signal();
+      }
+      if (over.get()) cond.broadcast();
+      mutex.unlock();
+    });
+  }
+  run.thread([&] {
+    ModelG other(false);
+    detail::MutexWaiter w(mutex, &other.gp);
+    if (!mutex.try_lock()) other.await(w);
+    visits.set(visits.get() + 1);
+    mutex.unlock();
+  });
+  if (cancelled) run.thread([&] { g[0].cancel(); });
+  run.join();
+  check(mutex.try_lock() && visits.get() == 1 && (cancelled || !over.get()), "the books do not balance");
+  mutex.unlock();
+}
+
 /// Two wait, one signal each; one of them may be withdrawn, and holds the mutex all the same.
 void cond_withdraw(model::Run& run) {
   reset_world();
@@ -502,6 +549,8 @@ const std::vector<Model> once_models{
 };
 const std::vector<Model> cond_models{
     {"cond, hands over", options, cond_hands_over},
+    {"cond, takes turns", options, cond_takes_turns<false>},
+    {"cond, takes turns, withdrawn", options, cond_takes_turns<true>},
     {"cond, withdraw", options, cond_withdraw},
     {"cond, stop", options, cond_stop},
 };

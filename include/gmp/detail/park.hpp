@@ -54,6 +54,10 @@ void ready(G* gp) noexcept;
 /// ready(), and the caller's slice ends: it gives way at its next co_await, so that gp runs next (Go: goyield in semrelease).
 void ready_handoff(G* gp) noexcept;
 
+/// By a g that parks, and so leaves its M to the one that this M has made ready last. If there is such a g: accept(it, what), while nobody can run
+/// it; its answer.
+bool offer_to_next(bool (*accept)(G* next, void* what), void* what) noexcept;
+
 /// Parks gp in `leaf` until op is complete (WaitReason::io_wait), then runs step before gp goes on. An M without a P cannot submit: then step
 /// runs first with op->state_ not done, and submits by io_repark(). w: for withdrawal, and for step to find its op by. Nothing is touched
 /// after.

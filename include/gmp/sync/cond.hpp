@@ -18,6 +18,7 @@ struct CondWaiter : MutexWaiter {
 
   bool advance() noexcept;                                  // sleeper.hpp
   static bool undo(SemaWaiter&) noexcept { return false; }  // it must have the mutex
+  static bool accept_mutex(G* next, void* mutex) noexcept;
 
   Cond* cond_;
   bool relocking_ = false;  // its time in the list is over, by a signal or by withdrawal

@@ -24,6 +24,7 @@ struct MutexWaiter : SemaWaiter {
   bool advance() noexcept;  // sleeper.hpp
   Sema& sema() noexcept;
   bool in_front() const noexcept { return slept_; }
+  bool take_over() noexcept;
   static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = true;
 
