@@ -1,6 +1,7 @@
 // tests/unit/timer/heap_test.cpp — timers fire in order, once, and never after they were removed.
 // Go: runtime/time_test.go, time/sleep_test.go (TestAfterQueuing, TestAdjustTimers, TestOverflowSleep).  Room: timer (floor 2).
 #include "gmp/detail/timer/heap.hpp"
+#include "support/scale.hpp"
 
 #include <gtest/gtest.h>
 
@@ -341,7 +342,7 @@ TEST(TimerHeap, RemoveSyncBeatsATickerThatAddsItselfAgain) {
       if (heap.run_due(now.fetch_add(1)) == 0) std::this_thread::yield();
     }
   });
-  for (int round = 0; round < 1000; ++round) {
+  for (std::int64_t round = test::scaled(1000, 100); round > 0; --round) {
     auto ticker = std::make_unique<Ticker>(1);
     heap.add(ticker.get(), now.load());
     while (ticker->ticks.load() < 3) std::this_thread::yield();
