@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <climits>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "sched/status.hpp"
@@ -47,6 +48,8 @@ constexpr int scout_doublings = 4;                // to 800 us: what waits in ru
 constexpr int scout_rounds_max = 12;              // without a sign of work; then it sleeps until it is called
 constexpr int spin_credit_max = 8;
 constexpr std::int64_t poller_retry_ns = 5'000'000;
+constexpr std::int64_t memory_retry_ns = 1'000'000;
+constexpr int memory_tries_max = 1000;
 constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
 
 void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
@@ -133,7 +136,19 @@ void Sched::hand_over(P* pp, bool watched) noexcept {
     watcher->bell_.ring();
 }
 
+// Who starts an M is in the middle of a wake-up, and has nobody to tell that there is no memory: it waits a while for some.
 void Sched::start_m(P* pp, bool spinning) noexcept {
+  for (int tries = 0;; ++tries) {
+    try {
+      return try_start_m(pp, spinning);
+    } catch (const std::bad_alloc&) {
+      if (tries == memory_tries_max) fatal("gmp: out of memory: no OS thread can be started");
+      sys::sleep_ns(memory_retry_ns);
+    }
+  }
+}
+
+void Sched::try_start_m(P* pp, bool spinning) {
   M* mp = nullptr;
   bool fresh = false;
   {
@@ -144,11 +159,11 @@ void Sched::start_m(P* pp, bool spinning) noexcept {
       spares_ = mp->spare_next_;
     } else {
       if (static_cast<int>(ms_.size()) >= options_.max_threads) fatal("thread exhaustion");
+      if (sysmon_.load(relaxed) == nullptr) sysmon_.store(Sysmon::start(*this), release);  // [SYSMON] under lock_: our own
       ms_.push_back(std::make_unique<M>(this, static_cast<int>(ms_.size())));
       mp = ms_.back().get();
       fresh = true;
       threads_.fetch_add(1, relaxed);
-      if (sysmon_.load(relaxed) == nullptr) sysmon_.store(Sysmon::start(*this), release);  // [SYSMON] under lock_: our own
     }
     mp->handed_p_ = pp;
     mp->handed_spinning_ = spinning;
@@ -178,7 +193,7 @@ void Sched::make_poller(P* pp) {
   }
   try {
     pp->poller_ = make_uring_poller(ring_entries_);
-  } catch (const std::exception& error) {
+  } catch (const std::system_error& error) {
     pp->poller_ = make_epoll_poller();
     sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
   }

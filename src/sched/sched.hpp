@@ -236,6 +236,7 @@ class Sched : Immovable {
   void wake_one() noexcept;
   void hand_over(P* pp, bool watched) noexcept;
   void start_m(P* pp, bool spinning) noexcept;
+  void try_start_m(P* pp, bool spinning);
   void acquire_p(M* mp, P* pp) noexcept;
   void quiesce(M* mp) noexcept;
   void end_spinning(M* mp) noexcept;
