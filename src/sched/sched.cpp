@@ -27,6 +27,7 @@
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sys/os.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -48,8 +49,6 @@ constexpr int scout_doublings = 4;                // to 800 us: what waits in ru
 constexpr int scout_rounds_max = 12;              // without a sign of work; then it sleeps until it is called
 constexpr int spin_credit_max = 8;
 constexpr std::int64_t poller_retry_ns = 5'000'000;
-constexpr std::int64_t memory_retry_ns = 1'000'000;
-constexpr int memory_tries_max = 1000;
 constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, after it stopped paying, before it is tried again
 
 void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
@@ -136,16 +135,8 @@ void Sched::hand_over(P* pp, bool watched) noexcept {
     watcher->bell_.ring();
 }
 
-// Who starts an M is in the middle of a wake-up, and has nobody to tell that there is no memory: it waits a while for some.
 void Sched::start_m(P* pp, bool spinning) noexcept {
-  for (int tries = 0;; ++tries) {
-    try {
-      return try_start_m(pp, spinning);
-    } catch (const std::bad_alloc&) {
-      if (tries == memory_tries_max) fatal("gmp: out of memory: no OS thread can be started");
-      sys::sleep_ns(memory_retry_ns);
-    }
-  }
+  with_memory([&] { try_start_m(pp, spinning); });
 }
 
 void Sched::try_start_m(P* pp, bool spinning) {
@@ -221,7 +212,7 @@ void Sched::m_main(M* mp) noexcept {
   enlist(mp);
   library_threads.fetch_add(1, relaxed);
   mp->frames_.open();
-  sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_));
+  with_memory([&] { sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_)); });
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
   if (options_.on_thread_start) options_.on_thread_start();
@@ -306,7 +297,7 @@ G* Sched::take_turn(M* mp) noexcept {
 G* Sched::steal(M* mp, P* pp) noexcept {
   constexpr int passes = 4;
   const auto procs = static_cast<std::uint32_t>(procs_.load(acquire));  // [PROCS] so many Ps are there
-  if (pp->victims_.size() != procs) pp->victims_.reset(procs);
+  if (pp->victims_.size() != procs) with_memory([&] { pp->victims_.reset(procs); });
   for (int pass = 0; pass < passes; ++pass) {
     const bool last = pass == passes - 1;
     for (auto walk = pp->victims_.start(static_cast<std::uint32_t>(mp->random_.next())); !walk.done(); walk.next()) {

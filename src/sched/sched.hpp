@@ -318,7 +318,7 @@ LatePanic* note_panic(Sched* sched, G* gp) noexcept;
 void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept;  // the handle was dropped; may return, as report_panic()
 void forget_panic(LatePanic* late) noexcept;
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
-void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept;
+void report_slow_stop(Sched* sched, const std::vector<G*>& busy);
 std::string describe(G* gp);
 
 /// `fatal error: gmp used after fork` in a forked child.
