@@ -146,8 +146,8 @@ void with_allocation_failures(const F& program, bool counts_blocks) {
     Try first = fail_at(n, program);
     if (!first.failed) break;
     int again = 0;
-    for (; counts_blocks && first.left > 0 && again < 6; ++again) first = fail_at(n, program);
-    EXPECT_LT(again, 6) << "allocation " << n << " leaves " << first.left << " blocks each time it fails";
+    for (; counts_blocks && first.left > 0 && again < 10; ++again) first = fail_at(n, program);
+    EXPECT_LT(again, 10) << "allocation " << n << " leaves " << first.left << " blocks each time it fails";
     if (::testing::Test::HasFailure()) return;
   }
   EXPECT_GT(n, 20);
@@ -240,6 +240,10 @@ Task<> use_gs() {
     EXPECT_EQ(four, 4);
     auto [two, six] = co_await all(twice(1), twice(3));
     EXPECT_EQ(two + six, 8);
+    std::vector<Task<int>> many;
+    for (int i = 0; i < 3; ++i) many.push_back(twice(i));
+    const std::vector<int> doubled = co_await all(std::move(many));
+    EXPECT_EQ(doubled.size(), 3u);
     sent = true;
   } catch (...) {
     failed = std::current_exception();
@@ -262,6 +266,17 @@ Task<> use_gs() {
   group.set_limit(1);
   for (int i = 0; i < 3; ++i) group.go([&mu]() -> Task<> { auto guard = co_await mu.scoped_lock(); });
   co_await group.wait();
+  WaitGroup wg;
+  std::exception_ptr not_started;
+  for (int i = 0; i < 3; ++i) {
+    try {
+      wg.go([&mu]() -> Task<> { auto guard = co_await mu.scoped_lock(); });
+    } catch (...) {
+      not_started = std::current_exception();
+    }
+  }
+  co_await wg.wait();
+  if (not_started) std::rethrow_exception(not_started);
   Timer timer{1ms};
   std::optional<time_point> rang;
   const int which = co_await select(recv(done), recv(timer.chan(), rang));
