@@ -22,7 +22,7 @@ namespace gmp::detail {
 
 class GroupState : Immovable {
  public:
-  explicit GroupState(Cancellable&& cancellable) noexcept : context_(std::move(cancellable.context)), cancel_(std::move(cancellable.cancel)) {}
+  explicit GroupState(Cancellable&& cancellable) : context_(std::move(cancellable.context)), cancel_(std::move(cancellable.cancel)) {}
 
   void ref() noexcept { refs_.fetch_add(1, relaxed); }  // [GROUP-REFS] by who has one
   void unref() noexcept {

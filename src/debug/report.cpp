@@ -12,6 +12,7 @@
 #include "debug/dump.hpp"
 #include "gmp/debug.hpp"
 #include "sys/os.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -73,13 +74,15 @@ void panic(const GInfo& info, const std::function<void(std::exception_ptr, const
     return;
   }
   report_lock.lock();
-  sys::write_stderr("panic: " + what(thrown) + "\n\n" + format(info));
+  with_memory([&] { sys::write_stderr("panic: " + what(thrown) + "\n\n" + format(info)); });
   die();
 }
 
 }  // namespace
 
-void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept { panic(info_of(gp), sched->options().on_panic, thrown); }
+void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept {
+  panic(with_memory([gp] { return info_of(gp); }), sched->options().on_panic, thrown);
+}
 
 LatePanic* note_panic(Sched* sched, G* gp) noexcept {
   try {
@@ -107,7 +110,7 @@ void report_deadlock(Sched* sched) noexcept {
   die();
 }
 
-void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept {
+void report_slow_stop(Sched* sched, const std::vector<G*>& busy) {
   std::string text = "gmp: stop of \"" + sched->options().name + "\" waits for " + std::to_string(busy.size()) +
                      " goroutine(s) that compute or block:";
   for (G* gp : busy) text += " " + describe(gp) + ";";

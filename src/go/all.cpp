@@ -12,13 +12,7 @@ AllJoin::AllJoin(std::size_t children) noexcept : count_(children + 1) {
   waiter_.withdraw_ = [](Waiter*) noexcept { return true; };
 }
 
-void AllJoin::start(Task<> child, std::source_location where) noexcept {
-  try {
-    launch_task(sched_here(), std::move(child), where, this);
-  } catch (...) {
-    child_ended(std::current_exception());
-  }
-}
+void AllJoin::start(Task<> child, std::source_location where) { launch_task(sched_here(), std::move(child), where, this); }
 
 void AllJoin::on_end(GEnd* self, G*, void* thrown) noexcept {
   static_cast<AllJoin*>(self)->child_ended(std::move(*static_cast<std::exception_ptr*>(thrown)));

@@ -36,6 +36,8 @@ std::vector<net::Addr> in_turn(std::vector<net::Addr> addresses) {
   return ordered;
 }
 
+Result<net::Conn> no_memory() { return Result<net::Conn>(std::error_code(ENOMEM, errno_category())); }
+
 }  // namespace
 
 Race::Race(std::vector<net::Addr> addresses, const char* network, std::chrono::nanoseconds delay)
@@ -48,9 +50,14 @@ Race::Race(std::vector<net::Addr> addresses, const char* network, std::chrono::n
 void Race::start(Sched* sched, const std::shared_ptr<Race>& self) { start_go(sched, std::source_location::current(), &Race::run, self); }
 
 Task<> Race::attempt(std::shared_ptr<Race> self, std::size_t index, Chan<std::unique_ptr<Outcome>> outcomes) {
-  auto outcome = std::make_unique<Outcome>();
-  outcome->index_ = index;
-  outcome->conn_ = co_await until(self->context_, ConnectOp(self->addresses_[index], self->network_));
+  std::unique_ptr<Outcome> outcome;
+  try {
+    outcome = std::make_unique<Outcome>();
+    outcome->index_ = index;
+    outcome->conn_ = co_await until(self->context_, ConnectOp(self->addresses_[index], self->network_));
+  } catch (const std::exception&) {  // no memory: the race must hear of its end all the same
+    outcome.reset();
+  }
   static_cast<void>(outcomes.try_send(std::move(outcome)));  // there is room for all; one that comes too late goes with the channel, and is closed
 }
 
@@ -59,6 +66,7 @@ Task<> Race::race(const std::shared_ptr<Race>& self) {
   auto outcomes = make_chan<std::unique_ptr<Outcome>>(count);
   gmp::Timer patience{delay_};
   std::size_t started = 0, ended = 0;
+  bool starved = false;  // one of them found no memory: whether it would have won nobody knows
   while (ended < count && !context_.err()) {
     if (started < count) {
       go(&Race::attempt, self, started++, outcomes);
@@ -69,8 +77,12 @@ Task<> Race::race(const std::shared_ptr<Race>& self) {
     if (started < count && delay_.count() >= 0) lost_patience = patience.chan();
     if (co_await select(recv(outcomes, outcome), recv(lost_patience)) == 1) continue;
     ++ended;
-    Outcome& of = **outcome;
-    if (of.conn_ || of.index_ == 0) result_ = std::move(of.conn_);
+    if (*outcome == nullptr) {
+      starved = true;
+      result_ = no_memory();
+    } else if (Outcome& of = **outcome; of.conn_ || (of.index_ == 0 && !starved)) {
+      result_ = std::move(of.conn_);
+    }
     if (result_) break;
   }
   cancel_();
@@ -80,7 +92,7 @@ Task<> Race::run(std::shared_ptr<Race> self) {
   try {
     co_await self->race(self);
   } catch (const std::exception&) {  // no memory, or the executor stops
-    self->result_ = Result<net::Conn>(std::error_code(ENOMEM, errno_category()));
+    self->result_ = no_memory();
     self->cancel_();
   }
   self->finish();

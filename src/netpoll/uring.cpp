@@ -19,7 +19,8 @@
 //        one armed by another thread would wait for that thread, up to 4 ms if it computes.  At most one bell is armed here, the last
 //        sleeper's; else each ring of an M would wake the sleepers of all rings in which it ever slept.
 //   UR4  IORING_SQ_TASKRUN stays set until the submitter enters the kernel, so it is a reason to enter only for a thread with ops of its own
-//        in flight here: submitters_ counts them by thread.
+//        in flight here: submitters_ counts them by thread. The first of them counts for all threads that found no memory for one of
+//        their own.
 //   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
 //   UR6  EAGAIN is no answer: kernels before 6.4 give it for pipes and others that are non-blocking, instead of waiting.  A poll waits in the
 //        op's place, then it is sent again.  A read or write only once: of a file without poll it might say EAGAIN for ever.
@@ -31,6 +32,7 @@
 #include <bit>
 #include <cerrno>
 #include <climits>
+#include <new>
 #include <system_error>
 #include <vector>
 
@@ -272,7 +274,7 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
 
 class UringPoller final : public Poller {
  public:
-  explicit UringPoller(unsigned entries) {
+  explicit UringPoller(unsigned entries) : submitters_(nobodys + 1) {
     if (const int error = ring_.open(entries)) {
       throw std::system_error(error, std::system_category(), std::string("io_uring_setup (") + advice(error) + ")");
     }
@@ -343,9 +345,10 @@ class UringPoller final : public Poller {
 
  private:
   struct Submitter {
-    const void* thread_;
-    std::uint32_t in_flight_;
+    const void* thread_ = nullptr;
+    std::uint32_t in_flight_ = 0;
   };
+  static constexpr std::size_t nobodys = 0;  // UR4
 
   void enqueue(IoOp* op) noexcept {
     op->waiting_ = true;
@@ -366,7 +369,7 @@ class UringPoller final : public Poller {
   bool overflown() const noexcept { return (ring_.flags() & IORING_SQ_CQ_OVERFLOW) != 0; }
   /// Completions that only this thread can post: it submitted.
   bool completion_work() const noexcept {
-    return (ring_.flags() & IORING_SQ_TASKRUN) != 0 && submitters_[slot_].in_flight_ != 0;  // UR4
+    return (ring_.flags() & IORING_SQ_TASKRUN) != 0 && mine() != 0;  // UR4
   }
 
   void begin_turn() noexcept {
@@ -380,17 +383,22 @@ class UringPoller final : public Poller {
     }
   }
   IoOp* end_turn() noexcept {
-    mine_.store(submitters_[slot_].in_flight_, relaxed);
+    mine_.store(mine(), relaxed);
     queued_ = queue_size_ + ring_.unsent();
     return hand_back();
   }
-  std::size_t slot_of(const void* thread) {
+  std::uint32_t mine() const noexcept { return submitters_[slot_].in_flight_ + (slot_ != nobodys ? submitters_[nobodys].in_flight_ : 0); }
+  std::size_t slot_of(const void* thread) noexcept {
     std::size_t free = submitters_.size();
-    for (std::size_t i = 0; i < submitters_.size(); ++i) {
+    for (std::size_t i = nobodys + 1; i < submitters_.size(); ++i) {
       if (submitters_[i].thread_ == thread) return i;
       if (submitters_[i].in_flight_ == 0) free = i;
     }
-    if (free == submitters_.size()) submitters_.emplace_back();
+    try {
+      if (free == submitters_.size()) submitters_.emplace_back();
+    } catch (const std::bad_alloc&) {
+      return nobodys;
+    }
     submitters_[free] = {thread, 0};
     return free;
   }
@@ -539,7 +547,7 @@ class UringPoller final : public Poller {
   std::int64_t cancel_again_at_ = 0;
   int armed_fd_ = -1;              // the bell that wakes who sleeps here; -1: none
   std::uint64_t armed_ = 0;        // number of its poll
-  std::size_t slot_ = 0;           // of the owner
+  std::size_t slot_ = nobodys;     // of the owner
   std::vector<Submitter> submitters_;
   Atomic<const void*> submitter_{nullptr};  // the last owner's thread; for peek() of anyone, as is:
   Atomic<std::uint32_t> mine_{0};           // its ops in flight

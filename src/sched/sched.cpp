@@ -21,11 +21,13 @@
 #include <algorithm>
 #include <climits>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sys/os.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -134,6 +136,10 @@ void Sched::hand_over(P* pp, bool watched) noexcept {
 }
 
 void Sched::start_m(P* pp, bool spinning) noexcept {
+  with_memory([&] { try_start_m(pp, spinning); });
+}
+
+void Sched::try_start_m(P* pp, bool spinning) {
   M* mp = nullptr;
   bool fresh = false;
   {
@@ -144,11 +150,11 @@ void Sched::start_m(P* pp, bool spinning) noexcept {
       spares_ = mp->spare_next_;
     } else {
       if (static_cast<int>(ms_.size()) >= options_.max_threads) fatal("thread exhaustion");
+      if (sysmon_.load(relaxed) == nullptr) sysmon_.store(Sysmon::start(*this), release);  // [SYSMON] under lock_: our own
       ms_.push_back(std::make_unique<M>(this, static_cast<int>(ms_.size())));
       mp = ms_.back().get();
       fresh = true;
       threads_.fetch_add(1, relaxed);
-      if (sysmon_.load(relaxed) == nullptr) sysmon_.store(Sysmon::start(*this), release);  // [SYSMON] under lock_: our own
     }
     mp->handed_p_ = pp;
     mp->handed_spinning_ = spinning;
@@ -178,7 +184,7 @@ void Sched::make_poller(P* pp) {
   }
   try {
     pp->poller_ = make_uring_poller(ring_entries_);
-  } catch (const std::exception& error) {
+  } catch (const std::system_error& error) {
     pp->poller_ = make_epoll_poller();
     sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
   }
@@ -206,7 +212,7 @@ void Sched::m_main(M* mp) noexcept {
   enlist(mp);
   library_threads.fetch_add(1, relaxed);
   mp->frames_.open();
-  sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_));
+  with_memory([&] { sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_)); });
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
   if (options_.on_thread_start) options_.on_thread_start();
@@ -291,7 +297,7 @@ G* Sched::take_turn(M* mp) noexcept {
 G* Sched::steal(M* mp, P* pp) noexcept {
   constexpr int passes = 4;
   const auto procs = static_cast<std::uint32_t>(procs_.load(acquire));  // [PROCS] so many Ps are there
-  if (pp->victims_.size() != procs) pp->victims_.reset(procs);
+  if (pp->victims_.size() != procs) with_memory([&] { pp->victims_.reset(procs); });
   for (int pass = 0; pass < passes; ++pass) {
     const bool last = pass == passes - 1;
     for (auto walk = pp->victims_.start(static_cast<std::uint32_t>(mp->random_.next())); !walk.done(); walk.next()) {

@@ -236,6 +236,7 @@ class Sched : Immovable {
   void wake_one() noexcept;
   void hand_over(P* pp, bool watched) noexcept;
   void start_m(P* pp, bool spinning) noexcept;
+  void try_start_m(P* pp, bool spinning);
   void acquire_p(M* mp, P* pp) noexcept;
   void quiesce(M* mp) noexcept;
   void end_spinning(M* mp) noexcept;
@@ -317,7 +318,7 @@ LatePanic* note_panic(Sched* sched, G* gp) noexcept;
 void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept;  // the handle was dropped; may return, as report_panic()
 void forget_panic(LatePanic* late) noexcept;
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
-void report_slow_stop(Sched* sched, const std::vector<G*>& busy) noexcept;
+void report_slow_stop(Sched* sched, const std::vector<G*>& busy);
 std::string describe(G* gp);
 
 /// `fatal error: gmp used after fork` in a forked child.

@@ -27,6 +27,7 @@
 #include "sched/sysmon.hpp"
 #include "sched/teardown.hpp"
 #include "sys/os.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -146,14 +147,13 @@ void Sched::stop() {
   LockGuard one(stop_lock_);
   if (stopped()) return;
 
-  std::vector<M*> all;
   {
     LockGuard guard(lock_);
     gate_.begin_stop();
-    for (const auto& mp : ms_) all.push_back(mp.get());
   }
-  for (M* mp : all) {
-    note_attention(mp, attend_stopping);
+  const auto& all = ms_;  // no more come to it
+  for (const auto& mp : all) {
+    note_attention(mp.get(), attend_stopping);
     mp->bell_.ring();
   }
 
@@ -165,11 +165,13 @@ void Sched::stop() {
     futex_wait(&quiesced_, quiet, 100'000'000);
     if (!named && now_ns() - begin >= slow_stop_ns && quiesced_.load(acquire) != all.size()) {  // [QUIESCE]
       named = true;
-      std::vector<G*> busy;
-      for (M* mp : all) {
-        if (G* gp = mp->shown_.load(relaxed)) busy.push_back(gp);
-      }
-      report_slow_stop(this, busy);
+      with_memory([&] {
+        std::vector<G*> busy;
+        for (const auto& mp : all) {
+          if (G* gp = mp->shown_.load(relaxed)) busy.push_back(gp);
+        }
+        report_slow_stop(this, busy);
+      });
     }
   }
   if (Sysmon* sysmon = sysmon_.load(acquire)) sysmon->stop();  // [SYSMON]
@@ -178,7 +180,7 @@ void Sched::stop() {
   }
   release_ms_.store(1, release);  // [RELEASE-MS]
   futex_wake(&release_ms_, 1 << 30);
-  for (M* mp : all) ::pthread_join(mp->thread_, nullptr);
+  for (const auto& mp : all) ::pthread_join(mp->thread_, nullptr);
 
   teardown();
   delete sysmon_.exchange(nullptr, acq_rel);  // [SYSMON] not before: who came in while we still ran may be about to tell it something
@@ -188,7 +190,7 @@ void Sched::stop() {
 
 void Sched::teardown() {
   while (!gate_.empty()) sys::yield_thread();  // ST4: whoever was starting a g has started it
-  std::vector<G*> gs = gs_of(this);
+  std::vector<G*> gs = with_memory([&] { return gs_of(this); });
   std::sort(gs.begin(), gs.end(), [](G* a, G* b) { return a->id_ > b->id_; });
   Teardown scope(this);
   const auto is_waiting = [](G* gp) {
@@ -227,7 +229,7 @@ void Sched::teardown() {
   }
   for (G* gp : gs) {  // step 6
     if (is_foreign(gp)) {
-      sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n");
+      with_memory([&] { sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n"); });
       gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
       continue;
     }

@@ -19,6 +19,7 @@
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
 #include "sys/os.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -84,7 +85,7 @@ void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
 }
 
 void Sysmon::run() noexcept {
-  sys::set_thread_name(sched_.options().name + "/sysmon");
+  with_memory([&] { sys::set_thread_name(sched_.options().name + "/sysmon"); });
   std::int64_t delay = nap_min_ns;
   std::int64_t idle_since = 0;
   while (!stopping_.load(acquire)) {  // [SYSMON-STOP]
@@ -149,7 +150,7 @@ bool Sysmon::round(std::int64_t now) noexcept {
     }
     const std::int64_t elapsed = now - pp->seen_since_;
     if (in_blocking) {
-      if (elapsed >= blocked_ns && (elapsed >= blocked_idle_ns || has_work(pp, now))) candidates.push_back({pp, mp, tick, sysc});
+      if (elapsed >= blocked_ns && (elapsed >= blocked_idle_ns || has_work(pp, now))) with_memory([&] { candidates.push_back({pp, mp, tick, sysc}); });
       continue;
     }
     if (pp->seen_cpu_ < 0) pp->seen_cpu_ = sys::thread_cpu_ns(mp->cpu_clock_);
@@ -160,7 +161,7 @@ bool Sysmon::round(std::int64_t now) noexcept {
       continue;
     }
     const bool computed = sys::thread_cpu_ns(mp->cpu_clock_) - pp->seen_cpu_ >= slice_ns;
-    if ((computed || elapsed >= wall_limit_ns) && has_work(pp, now)) candidates.push_back({pp, mp, tick, sysc});
+    if ((computed || elapsed >= wall_limit_ns) && has_work(pp, now)) with_memory([&] { candidates.push_back({pp, mp, tick, sysc}); });
   }
   if (candidates.empty()) return lively;
 

@@ -12,6 +12,7 @@
 #include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/sched/abandon.hpp"
+#include "sys/patience.hpp"
 
 namespace gmp::detail {
 
@@ -54,7 +55,7 @@ void destroy_abandoned(std::coroutine_handle<> child) noexcept {
 bool tearing_down() noexcept { return Teardown::current() != nullptr; }
 
 void note_phantom(const void* lock) noexcept {
-  if (Teardown* teardown = Teardown::current()) teardown->phantoms_.push_back(lock);
+  if (Teardown* teardown = Teardown::current()) with_memory([&] { teardown->phantoms_.push_back(lock); });
 }
 
 bool take_phantom(const void* lock) noexcept {

@@ -22,12 +22,29 @@
 namespace gmp {
 namespace detail {
 
+template <class T>
+Task<> all_child(Task<T> task, ResultSlot<T>* result) {
+  result->emplace(co_await std::move(task));
+}
+inline Task<> all_child(Task<void> task, ResultSlot<std::monostate>* result) {
+  co_await std::move(task);
+  result->emplace();
+}
+
 class AllJoin : public GEnd, Immovable {
  public:
   explicit AllJoin(std::size_t children) noexcept;
 
-  /// Starts the child as a g of the calling g's executor. What goes wrong there counts as the child's exception.
-  void start(Task<> child, std::source_location where) noexcept;
+  /// Starts the task as a g of the calling g's executor. What goes wrong there, even for want of a frame, counts as the child's exception: those
+  /// that were started before refer to us.
+  template <class T, class V>
+  void start(Task<T>& task, ResultSlot<V>* result, std::source_location where) noexcept {
+    try {
+      start(all_child(std::move(task), result), where);
+    } catch (...) {
+      child_ended(std::current_exception());
+    }
+  }
   void rethrow() {
     if (first_) std::rethrow_exception(std::move(first_));
   }
@@ -43,6 +60,7 @@ class AllJoin : public GEnd, Immovable {
 
  private:
   static void on_end(GEnd* self, G* gp, void* thrown) noexcept;
+  void start(Task<> child, std::source_location where);
   void child_ended(std::exception_ptr thrown) noexcept;
   Lock lock_;
   std::exception_ptr first_;  // lock_, until the last child has ended
@@ -62,21 +80,13 @@ class AllJoin::Awaiter : public OperationAwaiter<Awaiter> {
 };
 
 template <class T>
-Task<> all_child(Task<T> task, ResultSlot<T>* result) {
-  result->emplace(co_await std::move(task));
-}
-inline Task<> all_child(Task<void> task, ResultSlot<std::monostate>* result) {
-  co_await std::move(task);
-  result->emplace();
-}
-template <class T>
 using AllValue = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 template <class... T>
 Task<std::tuple<AllValue<T>...>> all_tuple(std::source_location where, Task<T>... tasks) {
   std::tuple<ResultSlot<AllValue<T>>...> results;
   AllJoin join(sizeof...(T));
-  std::apply([&](auto&... result) { (join.start(all_child(std::move(tasks), &result), where), ...); }, results);
+  std::apply([&](auto&... result) { (join.start(tasks, &result, where), ...); }, results);
   co_await join.wait();
   join.rethrow();
   co_return std::apply([](auto&... result) { return std::tuple<AllValue<T>...>(std::move(result.get())...); }, results);
@@ -86,7 +96,7 @@ template <class T>
 Task<std::conditional_t<std::is_void_v<T>, void, std::vector<T>>> all_vector(std::source_location where, std::vector<Task<T>> tasks) {
   std::vector<ResultSlot<AllValue<T>>> results(tasks.size());
   AllJoin join(tasks.size());
-  for (std::size_t i = 0; i < tasks.size(); ++i) join.start(all_child(std::move(tasks[i]), &results[i]), where);
+  for (std::size_t i = 0; i < tasks.size(); ++i) join.start(tasks[i], &results[i], where);
   co_await join.wait();
   join.rethrow();
   if constexpr (!std::is_void_v<T>) {
