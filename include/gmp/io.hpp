@@ -17,9 +17,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "gmp/context.hpp"
 #include "gmp/detail/io/buffer.hpp"
 #include "gmp/detail/io/chain.hpp"
 #include "gmp/detail/io/copy_buffer.hpp"
+#include "gmp/detail/io/direct_copy.hpp"
 #include "gmp/detail/io/read_buffer.hpp"
 #include "gmp/detail/io/write_buffer.hpp"
 #include "gmp/detail/task/operation.hpp"
@@ -251,11 +253,42 @@ BufWriter(S&&, Sizes...) -> BufWriter<detail::KeptStream<S>>;
 
 namespace detail {
 
-template <class Source>
-Task<Result<std::size_t>> read_full_task(Source source, io::Buffer buffer) {
+/// How the functions below await a stream: as it is, or until a context is done.
+struct Unbounded {
+  template <class Awaitable>
+  static Awaitable of(Awaitable awaitable) {
+    return awaitable;
+  }
+  static Context context() noexcept { return {}; }
+};
+class Within {
+ public:
+  explicit Within(Context ctx) noexcept : ctx_(std::move(ctx)) {}
+  template <class Awaitable>
+  auto of(Awaitable awaitable) const {
+    if constexpr (Operation<Awaitable>)
+      return until(ctx_, std::move(awaitable));
+    else
+      return unless_done(ctx_, std::move(awaitable));
+  }
+  const Context& context() const noexcept { return ctx_; }
+
+ private:
+  /// A Task runs to its end; but none is begun when it is too late.
+  template <class Awaitable>
+  static Task<Result<std::size_t>> unless_done(Context ctx, Awaitable awaitable) {
+    const std::error_code why = ctx.err();
+    if (why) co_return Result<std::size_t>(why);
+    co_return co_await std::move(awaitable);
+  }
+  Context ctx_;
+};
+
+template <class Source, class Bound>
+Task<Result<std::size_t>> read_full_task(Source source, io::Buffer buffer, Bound bound) {
   std::size_t done = 0;
   while (done < buffer.size()) {
-    auto outcome = co_await source.read(buffer.from(done));
+    auto outcome = co_await bound.of(source.read(buffer.from(done)));
     done += outcome.template get<0>();
     if (outcome || done == buffer.size()) continue;
     if (outcome.err == errc::eof && done != 0) co_return Result<std::size_t>(done, make_error_code(errc::unexpected_eof));
@@ -265,12 +298,12 @@ Task<Result<std::size_t>> read_full_task(Source source, io::Buffer buffer) {
   co_return Result<std::size_t>(done);
 }
 
-template <class Source>
-Task<Result<std::string>> read_all_task(Source source) {
+template <class Source, class Bound>
+Task<Result<std::string>> read_all_task(Source source, Bound bound) {
   std::string all;
   for (std::size_t end = 0;;) {
     if (end == all.size()) all.resize(all.empty() ? 512 : 2 * all.size());
-    auto outcome = co_await source.read(io::Buffer(all.data() + end, all.size() - end));
+    auto outcome = co_await bound.of(source.read(io::Buffer(all.data() + end, all.size() - end)));
     end += outcome.template get<0>();
     if (outcome) continue;
     all.resize(end);
@@ -287,15 +320,28 @@ inline Result<std::uint64_t> failed_copy(std::uint64_t copied, const ResultBase&
   return failed;
 }
 
-template <class Destination, class Source>
-Task<Result<std::uint64_t>> copy_task(Destination destination, Source source) {
+template <class Destination, class Source, class Bound>
+Task<Result<std::uint64_t>> copy_task(Destination destination, Source source, Bound bound) {
   CopyBuffer buffer;
   std::uint64_t copied = 0;
+  [[maybe_unused]] bool has_way = true;
+  [[maybe_unused]] bool first = true;
   for (;;) {
-    auto in = co_await source.read(buffer.space());
+    if constexpr (MayCopyDirectly<std::remove_reference_t<Destination>, std::remove_reference_t<Source>>) {
+      if (has_way && (buffer.flows() || (first && source.copy_end().sends_at_once()))) {
+        DirectCopy direct = co_await copy_directly(destination.copy_end(), source.copy_end(), bound.context());
+        copied += direct.copied;
+        if (!direct.failure) co_return failed_copy(copied, direct.failure);
+        if (direct.then == DirectCopy::Then::over) co_return Result<std::uint64_t>(copied);
+        has_way = direct.then == DirectCopy::Then::read_on;
+        buffer.forget();
+      }
+      first = false;
+    }
+    auto in = co_await bound.of(source.read(buffer.space()));
     const std::size_t n = in.template get<0>();
     if (n != 0) {
-      auto out = co_await destination.write(buffer.arrived(n));
+      auto out = co_await bound.of(destination.write(buffer.arrived(n)));
       copied += out.template get<0>();
       if (!out) co_return failed_copy(copied, out);
       if (out.template get<0>() < n) co_return Result<std::uint64_t>(copied, make_error_code(errc::short_write));
@@ -310,24 +356,42 @@ Task<Result<std::uint64_t>> copy_task(Destination destination, Source source) {
 
 namespace io {
 
+// Each of these may be given a Context: when it is done, the read or write in progress is given up, and the error is the context's. What went or came
+// until then counts.  (Of a stream of the user's making, whose read is a Task, the one in progress is waited for.)
+
 /// Fills the buffer: `auto [n, err] = co_await io::read_full(conn, buf);`. If the stream ends in the middle: how much came, and
 /// errc::unexpected_eof; if it ends at once: {0, errc::eof}.      Go: io.ReadFull.
 template <class Source>
 Task<Result<std::size_t>> read_full(Source&& source, Buffer buffer) {
-  return detail::read_full_task<detail::KeptStream<Source>>(std::forward<Source>(source), buffer);
+  return detail::read_full_task<detail::KeptStream<Source>>(std::forward<Source>(source), buffer, detail::Unbounded());
+}
+template <class Source>
+Task<Result<std::size_t>> read_full(Source&& source, Buffer buffer, Context ctx) {
+  return detail::read_full_task<detail::KeptStream<Source>>(std::forward<Source>(source), buffer, detail::Within(std::move(ctx)));
 }
 
 /// Reads to the end: a Result<std::string>. The end is no error; after another one there is what came before it.      Go: io.ReadAll.
 template <class Source>
 Task<Result<std::string>> read_all(Source&& source) {
-  return detail::read_all_task<detail::KeptStream<Source>>(std::forward<Source>(source));
+  return detail::read_all_task<detail::KeptStream<Source>>(std::forward<Source>(source), detail::Unbounded());
+}
+template <class Source>
+Task<Result<std::string>> read_all(Source&& source, Context ctx) {
+  return detail::read_all_task<detail::KeptStream<Source>>(std::forward<Source>(source), detail::Within(std::move(ctx)));
 }
 
-/// Reads source to its end and writes it to destination; gives how many bytes went. The end is no error.      Go: io.Copy.
+/// Reads source to its end and writes it to destination; gives how many bytes went. The end is no error. After an error of the destination what
+/// was read and not yet written is lost. Between connections, pipes and files much data goes past user space: by sendfile(2) and splice(2).
+///      Go: io.Copy.
 template <class Destination, class Source>
 Task<Result<std::uint64_t>> copy(Destination&& destination, Source&& source) {
   return detail::copy_task<detail::KeptStream<Destination>, detail::KeptStream<Source>>(std::forward<Destination>(destination),
-                                                                                      std::forward<Source>(source));
+                                                                                      std::forward<Source>(source), detail::Unbounded());
+}
+template <class Destination, class Source>
+Task<Result<std::uint64_t>> copy(Destination&& destination, Source&& source, Context ctx) {
+  return detail::copy_task<detail::KeptStream<Destination>, detail::KeptStream<Source>>(
+      std::forward<Destination>(destination), std::forward<Source>(source), detail::Within(std::move(ctx)));
 }
 
 }  // namespace io

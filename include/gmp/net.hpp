@@ -14,6 +14,7 @@
 
 #include "gmp/detail/io/buffer.hpp"
 #include "gmp/detail/net/addr.hpp"
+#include "gmp/detail/net/copy_end.hpp"
 #include "gmp/detail/net/descriptor_ref.hpp"
 #include "gmp/detail/net/operations.hpp"
 #include "gmp/result.hpp"
@@ -82,6 +83,9 @@ class Conn : public Socket {
 
   std::error_code set_read_deadline(time_point when) const noexcept { return set_deadlines(when, true, false); }
   std::error_code set_write_deadline(time_point when) const noexcept { return set_deadlines(when, false, true); }
+
+  /// For io::copy.
+  detail::CopyEnd copy_end() const noexcept { return detail::CopyEnd(fd_.get()); }
 
   /// Of this end, and the other. They stay after close(); none for a default-constructed one.
   Addr local_addr() const noexcept { return local(); }

@@ -1,5 +1,5 @@
-// include/gmp/os.hpp — os::notify: signals as values on a channel, or as the end of a context.
-// Go: os/signal.  Room: os (floor 5).
+// include/gmp/os.hpp — os::open, File, pipe; Command, start, run; and os::notify: signals as values on a channel, or as the end of a context.
+// Go: os, os/exec, os/signal.  Room: os (floor 5).
 #pragma once
 
 #include <csignal>
@@ -8,6 +8,8 @@
 
 #include "gmp/chan.hpp"
 #include "gmp/context.hpp"
+#include "gmp/os/exec.hpp"
+#include "gmp/os/file.hpp"
 
 namespace gmp::os {
 

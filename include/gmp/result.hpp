@@ -40,6 +40,11 @@ enum class errc {
   buffer_full,     // "bufio: buffer full"
   closed_pipe,     // "io: read/write on closed pipe"         nobody will read: net::pipe()
 
+  no_deadline,     // "file type does not support deadline"
+  process_done,    // "os: process already finished"
+  not_executable,  // "executable file not found in $PATH"
+  exit_status,     // "exit status"                              of a process that failed; the message says which
+
   unknown_network,           // "unknown network"
   missing_address,           // "missing address"
   missing_port,              // "missing port in address"

@@ -30,6 +30,7 @@ io::Buffer CopyBuffer::space() {
 }
 
 io::ConstBuffer CopyBuffer::arrived(std::size_t n) noexcept {
+  flows_ = n == most;
   if (n == size_)
     wanted_ = std::min(size_ * step, most);
   else if (n > size_ / step || size_ == least)

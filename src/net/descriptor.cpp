@@ -38,10 +38,22 @@ Descriptor::Descriptor(int fd, const char* network, Nature nature, std::unique_p
   }
 }
 
-Descriptor::~Descriptor() = default;
+Descriptor::~Descriptor() {
+  if (is_file()) delete[] network_;
+}
 
 Descriptor* Descriptor::make(int fd, const char* network, Nature nature, const net::Addr& local, const net::Addr& remote) noexcept {
   return with_ends(new (std::nothrow) Descriptor(fd, network, nature, nullptr), local, remote);
+}
+
+Descriptor* Descriptor::make_file(int fd, std::string_view name, Nature nature) noexcept {
+  char* const kept = new (std::nothrow) char[name.size() + 1];
+  if (kept == nullptr) return nullptr;
+  name.copy(kept, name.size());
+  kept[name.size()] = '\0';
+  Descriptor* made = new (std::nothrow) Descriptor(fd, kept, nature, nullptr);
+  if (made == nullptr) delete[] kept;
+  return made;
 }
 
 Descriptor* Descriptor::make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept {
@@ -69,12 +81,12 @@ void Descriptor::unref() noexcept {
 // The socket is shut down because closing the number is not enough: an operation in flight keeps the file alive in the kernel, its peer
 // without a FIN, a listener's port in use.
 std::error_code Descriptor::close() noexcept {
-  if (!mutex_.close_and_ref()) return make_error_code(errc::closed);
+  if (!mutex_.close_and_ref()) return closed_error();
   if (unlinks_) remove_path(local());
   // ENOTCONN and the like: then there is nobody to tell. If it is to be reset, that comes with the number's release, soon enough.
   if (device_ != nullptr)
     device_->close();
-  else if (!drops_.load(relaxed))
+  else if (!is_file() && !drops_.load(relaxed))
     ::shutdown(fd_, SHUT_RDWR);
   WakeList woken;
   {
@@ -129,8 +141,9 @@ void Descriptor::Side::fire(Timer* timer, std::int64_t) noexcept {
 
 std::error_code Descriptor::set_deadline(std::int64_t when_ns, bool read, bool write) noexcept {
   Use use(this);
-  if (!use) return make_error_code(errc::closed);
+  if (!use) return closed_error();
   if (device_ != nullptr && device_->set_deadline(when_ns, read, write)) return {};
+  if (is_regular()) return make_error_code(errc::no_deadline);
   LockGuard guard(mutex_.lock());
   for (const FdSide s : {FdSide::read, FdSide::write}) {
     if (!(s == FdSide::read ? read : write)) continue;
@@ -145,7 +158,7 @@ std::error_code Descriptor::set_deadline(std::int64_t when_ns, bool read, bool w
 
 std::error_code Descriptor::shut_down(int how) noexcept {
   Use use(this);
-  if (!use) return make_error_code(errc::closed);
+  if (!use) return closed_error();
   if (device_ != nullptr) return device_->shut_down(how);
   if (::shutdown(fd_, how) != 0) return last_error();
   return {};
@@ -153,7 +166,7 @@ std::error_code Descriptor::shut_down(int how) noexcept {
 
 std::error_code Descriptor::set_option(int level, int option, const void* value, unsigned size) noexcept {
   Use use(this);
-  if (!use) return make_error_code(errc::closed);
+  if (!use) return closed_error();
   if (number() < 0) return {EOPNOTSUPP, errno_category()};  // nothing of the system's below
   if (::setsockopt(number(), level, option, value, size) != 0) return last_error();
   return {};

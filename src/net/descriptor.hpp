@@ -28,6 +28,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <system_error>
 
 #include "gmp/detail/base/atomic.hpp"
@@ -62,10 +63,14 @@ class Descriptor : Immovable {
     stream,
     datagrams,  // each read takes one, each write sends one; an empty one is no end
     listener,
+    pollable,  // a file by whose readiness the poller knows when: a pipe, a terminal
+    regular,   // a file that is always ready, and may take its time: on a disk, a directory
   };
 
   /// Takes over a non-blocking descriptor; null: no memory, and the descriptor is the caller's still. network: a literal.
   static Descriptor* make(int fd, const char* network, Nature nature, const net::Addr& local, const net::Addr& remote) noexcept;
+  /// The same for a file: pollable or regular.
+  static Descriptor* make_file(int fd, std::string_view name, Nature nature) noexcept;
   /// One without a number, or null: no memory.
   static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept;
 
@@ -77,6 +82,7 @@ class Descriptor : Immovable {
   /// errc::closed if it was closed already.
   std::error_code close() noexcept;
   bool is_closed() const noexcept { return mutex_.is_closed(); }
+  std::error_code closed_error() const noexcept { return make_error_code(is_file() ? errc::file_closed : errc::closed); }
   /// close() shall drop what was not sent, and the peer see a reset: then it must not see an end first.
   void set_drops(bool drops) noexcept { drops_.store(drops, relaxed); }  // it and close() are the user's to put in order
   std::error_code shut_down(int how) noexcept;
@@ -87,7 +93,10 @@ class Descriptor : Immovable {
   net::Addr local() const noexcept { return local_.get(); }
   net::Addr remote() const noexcept { return remote_.get(); }
   bool set_local(const net::Addr& local) noexcept { return local_.set(local); }  // before there is a second handle. False: no memory
+  /// Of a file: its name.
   const char* network() const noexcept { return network_; }
+  bool is_file() const noexcept { return is_file(nature_); }
+  bool is_regular() const noexcept { return nature_ == Nature::regular; }
   bool listens() const noexcept { return nature_ == Nature::listener; }
   bool keeps_bounds() const noexcept { return nature_ == Nature::datagrams; }
   /// A path that bind() has made, to be removed by close().
@@ -128,6 +137,7 @@ class Descriptor : Immovable {
  private:
   Descriptor(int fd, const char* network, Nature nature, std::unique_ptr<Device> device) noexcept;
   ~Descriptor();
+  static bool is_file(Nature nature) noexcept { return nature == Nature::pollable || nature == Nature::regular; }
   static Descriptor* with_ends(Descriptor* made, const net::Addr& local, const net::Addr& remote) noexcept;
   int number() const noexcept;
 
@@ -139,7 +149,7 @@ class Descriptor : Immovable {
   bool released_ = false;          // lock()
   FdMutex::Waiters closers_;       // lock()
   Side sides_[2];
-  const char* const network_;
+  const char* const network_;             // a literal; of a file: ours
   const std::unique_ptr<Device> device_;  // null: fd_ is what it stands on
   KeptAddr local_, remote_;
 };
@@ -158,6 +168,8 @@ class Descriptor::Use : Immovable {
   }
   explicit operator bool() const noexcept { return fd_ != nullptr; }
   int number() const noexcept { return fd_->number(); }
+  /// The reference is the caller's now, to be given back by mutex_.unref().
+  void keep() noexcept { fd_ = nullptr; }
 
  private:
   Descriptor* fd_;

@@ -16,23 +16,28 @@
 //      not: it shuts the socket down, and that reads as an end.
 // FO3  an error is put into words before the side is given back: the descriptor's addresses may be gone after.
 // FO4  write(2) to a pipe that nobody reads raises SIGPIPE in the thread that submits it, whoever writes: so a pipe is written to by us, with
-//      that signal held back, and the poller only waits for room.
+//      that signal held back, and the poller only waits for room. So it is with splice(2) and sendfile(2).
 // FO5  so is a datagram sent by us. A send that the ring tries again after EAGAIN goes on where the last try left the data, and a unix socket had
 //      taken it in before it found the other one's queue full: an empty datagram would go out (seen on Linux 6.18).
 // FO6  that queue's room is reported to a socket that is connected there. To an address it may be full though poll(2) sees room: then the next
 //      try is a matter of time.
+// FO7  of a regular file nobody knows when it is ready, and any call may take its time: it goes to the ring, or by way of apart.hpp to a thread
+//      that may block. Such a call is waited for, cancelled or not. A splice or sendfile that has to do with one goes apart too.
 #include "gmp/detail/net/fd_operation.hpp"
 
+#include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <new>
 #include <stdexcept>
 
 #include "gmp/detail/park.hpp"
+#include "net/apart.hpp"
 #include "net/descriptor.hpp"
 #include "net/device.hpp"
 #include "net/op_error.hpp"
@@ -69,6 +74,14 @@ constexpr KindNames names_of(FdOperation::Kind kind) noexcept {
       return {"read", "read", IoKind::read};
     case FdOperation::Kind::write:
       return {"write", "write", IoKind::poll_out};  // FO4
+    case FdOperation::Kind::splice_in:
+      return {"read", "splice", IoKind::poll_in};
+    case FdOperation::Kind::splice_out:
+      return {"write", "splice", IoKind::poll_out};
+    case FdOperation::Kind::send_file:
+      return {"write", "sendfile", IoKind::poll_out};
+    case FdOperation::Kind::wait:
+      return {"wait", "poll", IoKind::poll_in};
   }
   return {"", "", IoKind::nop};
 }
@@ -79,33 +92,46 @@ constexpr FdSide side_of(FdOperation::Kind kind) noexcept {
     case FdOperation::Kind::accept:
     case FdOperation::Kind::recv_from:
     case FdOperation::Kind::read:
+    case FdOperation::Kind::splice_in:
+    case FdOperation::Kind::wait:
       return FdSide::read;
     case FdOperation::Kind::send:
     case FdOperation::Kind::connect:
     case FdOperation::Kind::send_to:
     case FdOperation::Kind::write:
+    case FdOperation::Kind::splice_out:
+    case FdOperation::Kind::send_file:
       break;
   }
   return FdSide::write;
 }
 
-/// write(2) without its SIGPIPE.  FO4
-ssize_t write_quietly(int fd, const void* data, std::size_t size) noexcept {
-  sigset_t pipe, before, pending;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
-  sigpending(&pending);
-  const ssize_t n = ::write(fd, data, size);
-  const int error = errno;
-  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
-    const timespec now{};
-    while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
-    }
+/// What the system has in memory; an error: ask by a call that may block.
+ssize_t read_cached(int fd, void* data, std::size_t size) noexcept {
+  const iovec piece{data, size};
+  return ::preadv2(fd, &piece, 1, -1, RWF_NOWAIT);
+}
+
+/// What goes apart: FO7.
+std::int64_t read_apart(const IoOp& op, int) noexcept { return ::read(op.fd_, op.data_, op.size_); }
+std::int64_t write_apart(const IoOp& op, int) noexcept { return ::write(op.fd_, op.data_, op.size_); }
+std::int64_t splice_apart(const IoOp& op, int from) noexcept {
+  return ::splice(from, nullptr, op.fd_, nullptr, op.size_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+}
+std::int64_t send_file_apart(const IoOp& op, int from) noexcept {
+  return without_sigpipe([&] { return ::sendfile(op.fd_, from, nullptr, op.size_); });
+}
+ApartCall call_of(FdOperation::Kind kind) noexcept {
+  switch (kind) {
+    case FdOperation::Kind::read:
+      return &read_apart;
+    case FdOperation::Kind::splice_out:
+      return &splice_apart;
+    case FdOperation::Kind::send_file:
+      return &send_file_apart;
+    default:
+      return &write_apart;
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return n;
 }
 
 /// The connection that was to be accepted is gone; that is none of the listener's trouble.
@@ -113,19 +139,18 @@ bool is_of_the_aborted(int error) noexcept { return error == ECONNABORTED || err
 
 }  // namespace
 
-FdOperation::FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size) noexcept
+FdOperation::FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size, int other) noexcept
     : FdWaiter(gp, &FdOperation::withdraw_operation),
       fd_(fd),
       data_(static_cast<std::byte*>(data)),
       size_(size),
+      other_(other),
       kind_(kind),
       side_(side_of(kind)) {}
 
 IoOp& FdOperation::op() noexcept { return fd_->side(side_).op_; }
 
-bool FdOperation::waits_for_room() const noexcept {
-  return kind_ == Kind::write || kind_ == Kind::send_to || (kind_ == Kind::send && fd_->keeps_bounds());
-}
+bool FdOperation::sends_datagram() const noexcept { return kind_ == Kind::send && fd_->keeps_bounds(); }
 
 bool FdOperation::begin(FrameLink* leaf) noexcept {
   if (fd_ == nullptr) {
@@ -202,24 +227,53 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
     fail(errc::canceled);
   } else if (!(try_now && attempt() == Next::over) && set_alarm(std::min(when, next_try()))) {
     IoOp& op = side.op_;
-    op.kind_ = pauses_ != 0 ? IoKind::poll_error : waits_for_room() ? IoKind::poll_out : names_of(kind_).io;
+    const bool apart = goes_apart(try_now);
+    if (apart || fd_->is_regular())
+      op.kind_ = side_ == FdSide::read ? IoKind::read : IoKind::write;
+    else
+      op.kind_ = pauses_ != 0 ? IoKind::poll_error : sends_datagram() ? IoKind::poll_out : names_of(kind_).io;
     op.poll_first_ = kind_ == Kind::recv && side.input_ == Descriptor::Side::Input::drained;
     op.fd_ = fd_->fd_;
     op.fd_serial_ = fd_->serial_;
-    op.data_ = data_ + done_;
+    op.data_ = data_ != nullptr ? data_ + done_ : nullptr;
     op.size_ = std::min(size_ - done_, size_max);
     op.address_size_ = kind_ == Kind::accept ? static_cast<std::uint32_t>(size_) : 0;
-    if (leaf != nullptr) {
+    if (apart) {
+      if (sleep(leaf)) {
+        if (start_apart(g_, op, call_of(kind_), other_)) return true;
+        park_abort(g_);
+        fail_errno(names_of(kind_).call, ENOMEM);
+      } else {
+        stay_awake();
+      }
+      disarm();
+    } else if (leaf != nullptr) {
       io_park(g_, *leaf, &op, this, &FdOperation::step);
+      return true;
     } else {
       g_->waiter_ = this;
       g_->step_ = &FdOperation::step;
       io_repark(g_, &op);
+      return true;
     }
-    return true;
   }
   finish();
   return false;
+}
+
+// FO7. After a try that would have blocked (not try_now) a send_file waits for room, as others do.
+bool FdOperation::goes_apart(bool try_now) const noexcept {
+  switch (kind_) {
+    case Kind::read:
+    case Kind::write:
+      return fd_->is_regular() && !io_takes_files(g_);
+    case Kind::splice_out:
+      return fd_->is_regular();
+    case Kind::send_file:
+      return try_now;
+    default:
+      return false;
+  }
 }
 
 bool FdOperation::advance_device(FrameLink* leaf) noexcept {
@@ -277,20 +331,25 @@ FdOperation::Next FdOperation::attempt() noexcept {
         n = ::recv(fd_->fd_, data_, size, MSG_DONTWAIT);
         break;
       case Kind::read:
+        if (fd_->is_regular()) {
+          if (io_takes_files(g_) || (n = read_cached(fd_->fd_, data_, size)) < 0) return Next::wait;
+          break;
+        }
         if (input != Input::more) return Next::wait;
         n = ::read(fd_->fd_, data_, size);
         break;
       case Kind::recv_from:
         return Next::wait;
       case Kind::send:
-        if (!waits_for_room() && io_batches(g_)) return Next::wait;
+        if (!sends_datagram() && io_batches(g_)) return Next::wait;
         n = ::send(fd_->fd_, data_ + done_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
       case Kind::send_to:
         n = ::sendmsg(fd_->fd_, reinterpret_cast<const msghdr*>(data_), MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
       case Kind::write:
-        n = write_quietly(fd_->fd_, data_ + done_, size);
+        if (fd_->is_regular()) return Next::wait;
+        n = without_sigpipe([&] { return ::write(fd_->fd_, data_ + done_, size); });
         break;
       case Kind::accept: {
         if (input == Input::drained) return Next::wait;
@@ -304,7 +363,16 @@ FdOperation::Next FdOperation::attempt() noexcept {
         }
         break;
       }
+      case Kind::splice_in:
+        n = ::splice(fd_->fd_, nullptr, other_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        break;
+      case Kind::splice_out:
+        if (fd_->is_regular()) return Next::wait;
+        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); });
+        break;
       case Kind::connect:
+      case Kind::send_file:
+      case Kind::wait:
         return Next::wait;
     }
     if (n >= 0) {
@@ -339,7 +407,7 @@ FdOperation::Next FdOperation::took(std::size_t n, std::size_t size) noexcept {
       fail(errc::eof);
     return Next::over;
   }
-  if (bounds || done_ == size_) return Next::over;
+  if (bounds || done_ == size_ || kind_ == Kind::send_file) return Next::over;
   if (n != 0) return Next::again;
   fail(errc::unexpected_eof);
   return Next::over;
@@ -360,6 +428,7 @@ FdOperation::Next FdOperation::consume() noexcept {
   Descriptor::Side& side = fd_->side(side_);
   IoOp& op = side.op_;
   const std::int32_t result = op.result_;
+  const bool polled = op.kind_ == IoKind::poll_in || op.kind_ == IoKind::poll_out || op.kind_ == IoKind::poll_error;
   if (op.cancel_seen_) LockGuard canceller_is_through(fd_->mutex_.lock());  // [FD-CANCEL]
   op.state_.store(IoOp::idle, release);  // [OP-STATE] from here on a cancel is for the next try
   disarm();
@@ -371,9 +440,10 @@ FdOperation::Next FdOperation::consume() noexcept {
         done_ = op.address_size_;
         return Next::over;
       case Kind::connect:
+      case Kind::wait:
         return Next::over;
       default:
-        if (waits_for_room()) break;  // the poll's answer: there is, or nobody will read
+        if (polled) break;  // there is room, or data; or nobody at the other end
         if (took(static_cast<std::size_t>(result), op.size_) == Next::over) return Next::over;
     }
   } else if (fd_->is_closed()) {
@@ -386,7 +456,7 @@ FdOperation::Next FdOperation::consume() noexcept {
     return Next::over;
   }
   fd_->mutex_.look_again();  // FM3, DE4
-  return waits_for_room() ? Next::again : Next::wait;
+  return polled ? Next::again : Next::wait;
 }
 
 bool FdOperation::step(G* gp) noexcept {
@@ -503,6 +573,10 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
 void FdOperation::fail(const Failure& why) noexcept {
   error_ = why.code;
   if (fd_ == nullptr) return;
+  if (fd_->is_file()) {
+    context_ = path_context(names_of(kind_).go, fd_->network());
+    return;
+  }
   net::Addr source, addr = fd_->remote();
   switch (kind_) {
     case Kind::recv:
@@ -510,6 +584,10 @@ void FdOperation::fail(const Failure& why) noexcept {
     case Kind::recv_from:
     case Kind::read:
     case Kind::write:
+    case Kind::splice_in:
+    case Kind::splice_out:
+    case Kind::send_file:
+    case Kind::wait:
       source = fd_->local();
       break;
     case Kind::send_to: {
@@ -528,6 +606,7 @@ void FdOperation::fail(const Failure& why) noexcept {
 }
 
 void FdOperation::fail(errc why) noexcept {
+  if (why == errc::closed && (kind_ == Kind::read || kind_ == Kind::write || (fd_ != nullptr && fd_->is_file()))) why = errc::file_closed;
   error_ = make_error_code(why);
   if (why == errc::eof) return;  // no failure: it goes through bare
   try {

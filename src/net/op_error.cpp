@@ -2,6 +2,8 @@
 // Go: net/net.go (OpError.Error).  Room: net (floor 5).
 #include "net/op_error.hpp"
 
+#include <new>
+
 namespace gmp::detail {
 namespace {
 
@@ -52,6 +54,14 @@ ErrorContextRef failure_context(Failure why) noexcept { return make_error_contex
 
 ErrorContextRef op_context(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) noexcept {
   return make_error_context<OpContext>(op, network, source, addr, std::move(why));
+}
+
+ErrorContextRef path_context(const char* op, std::string_view path) noexcept {
+  try {
+    return text_before(std::string(op).append(" ").append(path).append(": "));
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
 }
 
 }  // namespace gmp::detail

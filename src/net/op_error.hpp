@@ -45,6 +45,9 @@ ErrorContextRef failure_context(Failure why) noexcept;
 /// The context of a Result. op: a literal. Ends that are none are left out.
 ErrorContextRef op_context(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) noexcept;
 
+/// The context of a Result that is about a file: "read PATH: is a directory".      Go: fs.PathError
+ErrorContextRef path_context(const char* op, std::string_view path) noexcept;
+
 /// A failed operation, ready to be returned.
 template <class T>
 Result<T> op_error(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) {

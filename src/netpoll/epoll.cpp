@@ -114,6 +114,9 @@ std::int64_t call(IoOp* op) noexcept {
       return op->offset_ < 0 ? ::read(op->fd_, op->data_, size) : ::pread(op->fd_, op->data_, size, op->offset_);
     case IoKind::write:
       return op->offset_ < 0 ? ::write(op->fd_, op->data_, size) : ::pwrite(op->fd_, op->data_, size, op->offset_);
+    case IoKind::open:
+    case IoKind::fsync:
+      break;  // submit() refuses them: the thread would be held up
   }
   return 0;
 }
@@ -142,6 +145,7 @@ class EpollPoller final : public Poller {
   void submit(IoOp* op) noexcept override {
     if (!begin(op)) return;
     if (op->kind_ == IoKind::nop) return end(op, 0);
+    if (op->kind_ == IoKind::open || op->kind_ == IoKind::fsync) return end(op, -EOPNOTSUPP);
     if (op->fd_ < 0) return end(op, -EBADF);
     Entry* entry = entry_of(op->fd_);
     if (entry == nullptr) return end(op, -ENOMEM);

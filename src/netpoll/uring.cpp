@@ -24,6 +24,7 @@
 //   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
 //   UR6  EAGAIN is no answer: kernels before 6.4 give it for pipes and others that are non-blocking, instead of waiting.  A poll waits in the
 //        op's place, then it is sent again.  A read or write only once: of a file without poll it might say EAGAIN for ever.
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -268,6 +269,15 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
       break;
     case IoKind::write:
       call(IORING_OP_WRITE, op->data_, op->size_, static_cast<std::uint64_t>(op->offset_));
+      break;
+    case IoKind::open:
+      call(IORING_OP_OPENAT, op->data_, op->size_, 0);
+      sqe->fd = AT_FDCWD;
+      sqe->flags = IOSQE_ASYNC;  // else it is tried with O_NONBLOCK first, and a FIFO opened before there is another end
+      sqe->open_flags = static_cast<std::uint32_t>(op->offset_);
+      break;
+    case IoKind::fsync:
+      call(IORING_OP_FSYNC, nullptr, 0, 0);
       break;
   }
 }

@@ -27,11 +27,19 @@
 #include "gmp/detail/base/list.hpp"
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/sys/lock.hpp"
+#include "os/signal_name.hpp"
 #include "sys/os.hpp"
 
 namespace gmp {
 
 namespace detail {
+
+std::string signal_name(int signal) {
+  const char* description = ::sigdescr_np(signal);
+  std::string name = description != nullptr ? description : "signal " + std::to_string(signal);
+  name[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(name[0])));
+  return name;
+}
 
 namespace {
 
@@ -173,14 +181,6 @@ std::uint64_t set_of(std::span<const int> signals) {
   return set;
 }
 
-/// As Go says it: "interrupt", "terminated".
-std::string name_of(int signal) {
-  const char* description = ::sigdescr_np(signal);
-  std::string name = description != nullptr ? description : "signal " + std::to_string(signal);
-  name[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(name[0])));
-  return name;
-}
-
 class SignalChan final : public ChanSource, public Wanting {
  public:
   SignalChan(HChan* chan, std::uint64_t set) noexcept : ChanSource{&SignalChan::channel_gone}, Wanting(set), chan_(chan) {}
@@ -217,7 +217,7 @@ class SignalNode final : public CancelNode, public Wanting {
   void told(int signal) noexcept override {
     std::exception_ptr cause;
     try {
-      cause = std::make_exception_ptr(std::runtime_error(name_of(signal) + " signal received"));
+      cause = std::make_exception_ptr(std::runtime_error(signal_name(signal) + " signal received"));
     } catch (const std::bad_alloc&) {  // then without words
     }
     cancel(errc::canceled, cause);

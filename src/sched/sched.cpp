@@ -866,6 +866,8 @@ bool io_batches(G* gp) noexcept {
   return mp->p_ != nullptr && mp->p_->runq_.size_hint() != 0;
 }
 
+bool io_takes_files(G* gp) noexcept { return gp->sched_->poller_in_use() == gmp::Poller::uring; }
+
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns) { gp->sched_->add_timer(timer, when_ns); }
 
 bool timer_add(Sched* sched, Timer* timer, std::int64_t when_ns) {

@@ -68,6 +68,8 @@ void io_repark(G* gp, IoOp* op) noexcept;
 void io_cancel(IoOp* op) noexcept;
 /// True if what gp submits now goes to the kernel together with others: its poller batches, and more gs of its P are ready.
 bool io_batches(G* gp) noexcept;
+/// True if the executor's pollers take operations on what knows no readiness: regular files, open.
+bool io_takes_files(G* gp) noexcept;
 
 /// Adds a timer: to the heap of the caller's P, or of some P of gp's executor. Any thread. Throws std::bad_alloc.
 void timer_add(G* gp, Timer* timer, std::int64_t when_ns);

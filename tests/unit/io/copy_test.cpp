@@ -1,17 +1,24 @@
 // tests/unit/io/copy_test.cpp — io::read_full, read_all, copy: over connections and over streams of a user's making.
 // Go: io/io_test.go.  Room: io (floor 5).
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
+#include "gmp/os.hpp"
+#include "net/splice.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 #include "unit/io/streams.hpp"
+#include "unit/os/files.hpp"
 
 namespace gmp {
 namespace {
@@ -21,6 +28,7 @@ using test::ConnPair;
 using test::on_executor;
 using test::Pieces;
 using test::Sink;
+using test::until_parked;
 
 const std::error_code broken(static_cast<int>(std::errc::io_error), errno_category());
 
@@ -171,6 +179,244 @@ TEST(Copy, FromConnectionToConnection) {
     const std::uint64_t n = co_await proxy;
     EXPECT_EQ(n, bytes.size());
     co_await sender;
+  });
+}
+
+// ---- past user space
+
+std::uint64_t moved() { return detail::moved_in_kernel.load(detail::relaxed); }
+
+/// A stream in, a stream out, and what each pair of them is fed and tasted by.
+struct Ends {
+  Ends() noexcept {}
+  net::Conn feed_conn, taste_conn;
+  os::File feed_pipe, taste_pipe;
+};
+
+Task<> feed(const Ends& ends, const std::string& bytes) {
+  if (ends.feed_conn) {
+    static_cast<void>((co_await ends.feed_conn.write(bytes)).value());
+    ends.feed_conn.close_write();
+  } else if (ends.feed_pipe) {
+    static_cast<void>((co_await ends.feed_pipe.write(bytes)).value());
+    ends.feed_pipe.close();
+  }
+}
+Task<std::string> taste(const Ends& ends) {
+  if (ends.taste_conn) co_return (co_await io::read_all(ends.taste_conn)).value();
+  if (ends.taste_pipe) co_return (co_await io::read_all(ends.taste_pipe)).value();
+  co_return std::string();
+}
+
+/// Copies while it is fed and tasted: all of it arrives, and most of it never was here.
+template <class To, class From>
+Task<> expect_direct(To to, From from, const Ends& ends, const std::string& bytes, const char* what) {
+  const std::uint64_t before = moved();
+  auto feeder = spawn([&]() -> Task<> { co_await feed(ends, bytes); });
+  auto taster = spawn([&]() -> Task<std::string> { co_return co_await taste(ends); });
+  const Result<std::uint64_t> copied = co_await io::copy(to, from);
+  EXPECT_TRUE(copied) << what << ": " << copied.message();
+  EXPECT_EQ(copied.get<0>(), bytes.size()) << what;
+  EXPECT_GE(moved() - before, bytes.size() / 2) << what;
+  to.close();
+  co_await feeder;
+  const std::string tasted = co_await taster;
+  EXPECT_TRUE(!(ends.taste_conn || ends.taste_pipe) || tasted == bytes) << what;
+}
+
+TEST(Copy, MuchGoesPastUserSpace) {
+  const test::TempDir dir;
+  test::leaving_no_fds([&]() -> Task<> {
+    const std::string bytes = test::pattern(static_cast<std::size_t>(test::scaled(4 << 20, 1 << 20)) + 77, test::case_seed());
+    const std::string path = dir.with("source", bytes);
+    for (const char* network : {"tcp", "unix"}) {
+      const std::string address = std::string(network) == "tcp" ? "127.0.0.1:0" : dir.path("socket");
+      const ConnPair in = co_await conn_pair(network, address);
+      const ConnPair out = co_await conn_pair(network, address);
+      Ends ends;
+      ends.feed_conn = in.a;
+      ends.taste_conn = out.b;
+      co_await expect_direct(out.a, in.b, ends, bytes, network);
+    }
+    {
+      const ConnPair out = co_await conn_pair();
+      const os::File source = (co_await os::open(path)).value();
+      Ends ends;
+      ends.taste_conn = out.b;
+      co_await expect_direct(out.a, source, ends, bytes, "file to connection");
+    }
+    {
+      const ConnPair out = co_await conn_pair();
+      os::Pipe pipe = os::pipe();
+      Ends ends;
+      ends.feed_pipe = pipe.writer;
+      ends.taste_conn = out.b;
+      co_await expect_direct(out.a, pipe.reader, ends, bytes, "pipe to connection");
+    }
+    {
+      const ConnPair in = co_await conn_pair();
+      os::Pipe pipe = os::pipe();
+      Ends ends;
+      ends.feed_conn = in.a;
+      ends.taste_pipe = pipe.reader;
+      co_await expect_direct(pipe.writer, in.b, ends, bytes, "connection to pipe");
+    }
+    for (const int append : {0, O_APPEND}) {  // where splice is refused for what it would append
+      const ConnPair in = co_await conn_pair();
+      const std::string target = dir.path(append != 0 ? "appended" : "target");
+      const os::File file = (co_await os::open(target, O_WRONLY | O_CREAT | append)).value();
+      Ends ends;
+      ends.feed_conn = in.a;
+      auto feeder = spawn([&]() -> Task<> { co_await feed(ends, bytes); });
+      const std::uint64_t before = moved();
+      const auto copied = co_await io::copy(file, in.b);
+      EXPECT_EQ(copied.value(), bytes.size());
+      if (append == 0) {
+        EXPECT_GE(moved() - before, bytes.size() / 2);
+      }
+      co_await feeder;
+      const os::File back = (co_await os::open(target)).value();
+      const auto written = co_await io::read_all(back);
+      EXPECT_TRUE(written.value() == bytes) << append;
+    }
+  });
+}
+
+// Requests and answers are read and written; so is what is no descriptor.
+TEST(Copy, LittleAtATimeAndPipesInMemoryDoNot) {
+  test::leaving_no_fds([]() -> Task<> {
+    const std::uint64_t before = moved();
+    const ConnPair pair = co_await conn_pair();
+    auto echo = spawn([conn = pair.b]() -> Task<std::uint64_t> { co_return (co_await io::copy(conn, conn)).value(); });
+    std::string answer(1000, '\0');
+    for (int i = 0; i < 20; ++i) {
+      static_cast<void>((co_await pair.a.write(std::string(1000, static_cast<char>('a' + i)))).value());
+      static_cast<void>((co_await io::read_full(pair.a, answer)).value());
+      EXPECT_EQ(answer, std::string(1000, static_cast<char>('a' + i)));
+    }
+    pair.a.close_write();
+    const std::uint64_t echoed = co_await echo;
+    EXPECT_EQ(echoed, 20'000u);
+
+    auto [a, b] = net::pipe();
+    const std::string bytes = test::pattern(300'000, 5);
+    auto feeder = spawn([a = a, &bytes]() -> Task<> {
+      static_cast<void>((co_await a.write(bytes)).value());
+      a.close();
+    });
+    Sink sink;
+    const auto copied = co_await io::copy(sink, b);
+    EXPECT_EQ(copied.value(), bytes.size());
+    co_await feeder;
+    EXPECT_EQ(moved(), before);
+  });
+}
+
+// What ends a read or a write ends this: with the same errors, and a count of what was written.
+TEST(Copy, PastUserSpaceTheErrorsAreTheSame) {
+  test::leaving_no_fds([]() -> Task<> {
+    const std::string bytes = test::pattern(1 << 20, test::case_seed());
+    for (const int what : {0, 1, 2, 3}) {
+      const ConnPair in = co_await conn_pair();
+      const ConnPair out = co_await conn_pair();
+      auto [ctx, cancel] = with_cancel(background());
+      auto copier = spawn([from = in.b, to = out.a, ctx = ctx]() -> Task<Result<std::uint64_t>> { co_return co_await io::copy(to, from, ctx); });
+      std::string got(bytes.size(), '\0');
+      const std::uint64_t before = moved();
+      auto feeder = spawn([conn = in.a, &bytes]() -> Task<> { static_cast<void>((co_await conn.write(bytes)).value()); });
+      static_cast<void>((co_await io::read_full(out.b, got)).value());
+      co_await feeder;
+      EXPECT_TRUE(got == bytes);
+      EXPECT_GT(moved() - before, 0u);
+      co_await until_parked(1);  // for more to come
+      switch (what) {
+        case 0:
+          in.b.close();
+          break;
+        case 1:
+          in.b.set_read_deadline(test::Clock::now());
+          break;
+        case 2:
+          cancel();
+          break;
+        default:  // the destination refuses: it is found out by what is written
+          out.b.set_linger(std::chrono::seconds(0));
+          out.b.close();
+          out.a.close();
+          static_cast<void>((co_await in.a.write("x")).value());
+      }
+      const auto copied = co_await copier;
+      EXPECT_EQ(copied.get<0>(), bytes.size());
+      EXPECT_EQ(copied.err, what == 1 ? errc::timeout : what == 2 ? errc::canceled : errc::closed) << what << copied.message();
+      EXPECT_TRUE(copied.message().starts_with(what == 3 ? "write tcp " : "read tcp ")) << copied.message();
+    }
+  });
+}
+
+// A destination that takes nothing for a while, then goes: no more is counted than went.
+TEST(Copy, ADestinationThatFailsInTheMiddle) {
+  test::leaving_no_fds([]() -> Task<> {
+    const ConnPair in = co_await conn_pair();
+    auto [r, w, err] = os::pipe();
+    auto feeder = spawn([conn = in.a]() -> Task<> {
+      const std::string bytes = test::pattern(16 << 20, 1);
+      static_cast<void>(co_await conn.write(bytes));  // it may be cut off
+    });
+    auto copier = spawn([from = in.b, to = w]() -> Task<Result<std::uint64_t>> { co_return co_await io::copy(to, from); });
+    std::string got(400'000, '\0');
+    static_cast<void>((co_await io::read_full(r, got)).value());
+    co_await until_parked(2);  // both pipes are full, and the connection
+    r.close();
+    const auto copied = co_await copier;
+    EXPECT_EQ(copied.err, std::errc::broken_pipe);
+    EXPECT_EQ(copied.message(), "write |1: broken pipe");
+    EXPECT_GE(copied.get<0>(), got.size());
+    in.b.close();
+    co_await feeder;
+  });
+}
+
+// ---- within a context
+
+TEST(WithinAContext, WhatIsParkedIsGivenUp) {
+  test::leaving_no_fds([]() -> Task<> {
+    const ConnPair pair = co_await conn_pair();
+    static_cast<void>((co_await pair.b.write("abc")).value());
+    std::string buffer(6, '\0');
+    auto [soon, cancel_soon] = with_timeout(background(), std::chrono::milliseconds(10));
+    const auto full = co_await io::read_full(pair.a, buffer, soon);
+    EXPECT_EQ(full.get<0>(), 3u);
+    EXPECT_EQ(full.err, errc::deadline_exceeded);
+    static_cast<void>((co_await pair.b.write("def")).value());
+    auto [ctx, cancel] = with_cancel(background());
+    auto reader = spawn([conn = pair.a, ctx = ctx]() -> Task<Result<std::string>> { co_return co_await io::read_all(conn, ctx); });
+    for (int unread = 1; unread != 0;) {
+      co_await yield();
+      EXPECT_EQ(::ioctl(pair.a.native_handle(), FIONREAD, &unread), 0);
+    }
+    cancel();
+    const auto all = co_await reader;
+    EXPECT_EQ(all.get<0>(), "def");
+    EXPECT_EQ(all.err, errc::canceled);
+    Sink sink;
+    const auto late = co_await io::copy(sink, pair.a, ctx);
+    EXPECT_EQ(late.err, errc::canceled);
+    EXPECT_EQ(late.get<0>(), 0u);
+  });
+}
+
+TEST(WithinAContext, ATaskIsNotBegunTooLate) {
+  on_executor([]() -> Task<> {
+    auto [ctx, cancel] = with_cancel(background());
+    Pieces pieces("abc", "def");
+    std::string buffer(3, '\0');
+    const auto full = co_await io::read_full(pieces, buffer, ctx);
+    EXPECT_TRUE(full) << full.message();
+    cancel();
+    const auto all = co_await io::read_all(pieces, ctx);
+    EXPECT_EQ(all.err, errc::canceled);
+    const auto rest = co_await io::read_all(pieces, background());
+    EXPECT_EQ(rest.value(), "def");
   });
 }
 

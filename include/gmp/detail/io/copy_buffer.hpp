@@ -18,12 +18,17 @@ class CopyBuffer {
   io::Buffer space();
   /// n bytes were read to space(): these.
   io::ConstBuffer arrived(std::size_t n) noexcept;
+  /// Much is coming: the last read filled the largest buffer there is.
+  bool flows() const noexcept { return flows_; }
+  /// Nothing is known of what comes next.
+  void forget() noexcept { flows_ = false; }
 
  private:
   std::unique_ptr<char[]> bytes_;
   std::size_t size_ = 0;
   std::size_t wanted_ = least;
   int small_reads_ = 0;  // in a row
+  bool flows_ = false;
 
   static constexpr std::size_t least = 256;
 };

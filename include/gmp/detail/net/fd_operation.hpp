@@ -39,12 +39,16 @@ class FdOperation : public FdWaiter, public Chainable {
     connect,    // data: the sockaddr
     recv_from,  // data: a msghdr, size 1
     send_to,    // data: a msghdr, size 1
-    read,       // as recv, of a pipe or the like
-    write,      // as send, to a pipe or the like
+    read,        // as recv, of a file
+    write,       // as send, to a file
+    splice_in,   // to a pipe that is empty: what is there, at most size
+    splice_out,  // from a pipe: as send
+    send_file,   // from a file: what goes, at most size; nothing: that one's end
+    wait,        // until it is readable; size 1
   };
 
-  /// fd null: a closed one.
-  FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size) noexcept;
+  /// fd null: a closed one. other: of splice and send_file, the other number.
+  FdOperation(G* gp, Descriptor* fd, Kind kind, void* data, std::size_t size, int other = -1) noexcept;
   ~FdOperation() {
     if (phase_ != Phase::outside || accepted_ >= 0) [[unlikely]] abandon();  // its g was stopped in the middle
   }
@@ -99,8 +103,9 @@ class FdOperation : public FdWaiter, public Chainable {
   bool queue(FrameLink* leaf) noexcept;
   bool advance(FrameLink* leaf, bool try_now) noexcept;
   bool advance_device(FrameLink* leaf) noexcept;
-  bool waits_for_room() const noexcept;
+  bool sends_datagram() const noexcept;
   std::int64_t next_try() noexcept;
+  bool goes_apart(bool try_now) const noexcept;
   Next attempt() noexcept;
   Next took(std::size_t n, std::size_t size) noexcept;
   Next consume() noexcept;
@@ -119,6 +124,7 @@ class FdOperation : public FdWaiter, public Chainable {
   std::error_code error_;
   ErrorContextRef context_;
   int accepted_ = -1;
+  const int other_;
   const Kind kind_;
   const FdSide side_;
   Phase phase_ = Phase::outside;

@@ -50,8 +50,8 @@ class FdAwaiter : public OperationAwaiter<Self> {
   void then(bool (*f)(void*) noexcept, void* self) noexcept { operation_.then(f, self); }
 
  protected:
-  FdAwaiter(G* gp, Descriptor* fd, FdOperation::Kind kind, void* data, std::size_t size) noexcept
-      : OperationAwaiter<Self>(gp), operation_(gp, fd, kind, data, size) {}
+  FdAwaiter(G* gp, Descriptor* fd, FdOperation::Kind kind, void* data, std::size_t size, int other = -1) noexcept
+      : OperationAwaiter<Self>(gp), operation_(gp, fd, kind, data, size, other) {}
   FdOperation operation_;
 };
 

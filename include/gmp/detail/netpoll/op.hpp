@@ -37,6 +37,8 @@ enum class IoKind : std::uint8_t {
   poll_error,  // an error or a hang-up; else it waits until it is cancelled
   read,      // data_, size_, offset_ (-1: the file's own position)
   write,
+  open,      // data_: the path; offset_: the flags; size_: the mode. Result: the new descriptor. It may wait: not for epoll
+  fsync,     // not for epoll
 };
 
 struct alignas(8) IoOp : Immovable {

@@ -1,0 +1,44 @@
+// src/net/apart.hpp — calls on descriptors that no poller takes: by a g of their own, in blocking(), while the one that wants them sleeps.
+// Go: none (there any system call may block its thread).  Room: net (floor 5).
+//
+// io_uring takes all there is, and has threads for what blocks.  Under epoll, and for sendfile(2) from a disk, these are ours: the thread that runs
+// gs must not be held up, and the g that asks may be in a step (park.hpp), which cannot block.
+// The op is `idle` meanwhile (op.hpp), so a cancel sticks to it; one that comes before the call keeps it from being made.
+#pragma once
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <ctime>
+
+#include "gmp/detail/netpoll/op.hpp"
+
+namespace gmp::detail {
+
+/// The call: its result, or -1 and errno. other: as start_apart() was told.
+using ApartCall = std::int64_t (*)(const IoOp& op, int other) noexcept;
+
+/// gp sleeps already, and is woken when op is done and has its result. False: no memory, and nothing begins.
+bool start_apart(G* gp, IoOp& op, ApartCall call, int other) noexcept;
+
+/// A call that may raise SIGPIPE in its thread, without that.
+template <class F>
+auto without_sigpipe(F call) noexcept {
+  sigset_t pipe, before, pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  sigpending(&pending);
+  const auto n = call();
+  const int error = errno;
+  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
+    const timespec now{};
+    while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return n;
+}
+
+}  // namespace gmp::detail
