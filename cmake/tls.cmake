@@ -26,3 +26,6 @@ set_target_properties(gmpcoro_tls PROPERTIES
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 gmpcoro_warnings(gmpcoro_tls)
 gmpcoro_sanitize(gmpcoro_tls)
+if(NOT PROJECT_IS_TOP_LEVEL AND NOT GMPCORO_INSTALL)
+  set_target_properties(gmpcoro_tls PROPERTIES EXCLUDE_FROM_ALL ON)  # a host that does not link it does not build it
+endif()

@@ -1,8 +1,8 @@
 // src/tls/context.hpp — TlsContext: what OpenSSL keeps for all connections of one configuration: roots, certificates, keys, versions.
 // Go: crypto/tls/common.go (Config), crypto/tls/tls.go (X509KeyPair).  Room: tls (floor 5).
 //
-// Reading the system's roots takes some 20 ms, so it is done once a configuration. The configuration is a plain struct that its user may copy
-// and change; so what was read is kept with what it was read from, and read again if that differs.
+// Reading the system's roots takes some 20 ms, so it is done once a configuration. The configuration is a plain struct that its user may
+// copy and change; so what was read is kept with what it was read from, and read again if that differs.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ struct ssl_st;
 namespace gmp::detail {
 
 /// What a server chooses of the protocols that a client offers. OpenSSL calls it; in tls_device.cpp, which knows what the server speaks.
-int choose_protocol(ssl_st* ssl, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* theirs, unsigned size, void*);
+int choose_protocol(ssl_st* ssl, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* theirs, unsigned size,
+                    void*);
 
 class TlsContext {
  public:

@@ -145,7 +145,8 @@ std::string names_in(X509* certificate, int type) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type != type) continue;
     const ASN1_STRING* value = name->d.ia5;  // of an address: an octet string, which is the same struct
-    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)), static_cast<std::size_t>(ASN1_STRING_length(value)));
+    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                                 static_cast<std::size_t>(ASN1_STRING_length(value)));
     if (!out.empty()) out += ", ";
     out += type == GEN_IPADD ? ip_text(bytes) : std::string(bytes);
   }
@@ -164,7 +165,8 @@ std::string wrong_name_text(X509* certificate, const std::string& expected, bool
 
 std::string time_text(const std::tm& t) {
   char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
+                t.tm_sec);
   return text;
 }
 
@@ -173,10 +175,13 @@ std::string expired_text(X509* certificate, bool expired) {
   std::tm current{}, limit{};
   gmtime_r(&now, &current);
   ASN1_TIME_to_tm(expired ? X509_get0_notAfter(certificate) : X509_get0_notBefore(certificate), &limit);
-  return "certificate has expired or is not yet valid: current time " + time_text(current) + (expired ? " is after " : " is before ") + time_text(limit);
+  return "certificate has expired or is not yet valid: current time " + time_text(current) + (expired ? " is after " : " is before ") +
+         time_text(limit);
 }
 
-TlsFailure refused(tls_errc why, const std::string& text) { return tls_failure(make_error_code(why), "tls: failed to verify certificate: x509: " + text); }
+TlsFailure refused(tls_errc why, const std::string& text) {
+  return tls_failure(make_error_code(why), "tls: failed to verify certificate: x509: " + text);
+}
 
 TlsFailure verify_failure_of(X509_STORE_CTX* store, const std::string& expected) {
   const int error = X509_STORE_CTX_get_error(store);
@@ -187,7 +192,8 @@ TlsFailure verify_failure_of(X509_STORE_CTX* store, const std::string& expected)
       return refused(tls_errc::expired, expired_text(certificate, error == X509_V_ERR_CERT_HAS_EXPIRED));
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return refused(tls_errc::wrong_name, wrong_name_text(X509_STORE_CTX_get0_cert(store), expected, error == X509_V_ERR_IP_ADDRESS_MISMATCH));
+      return refused(tls_errc::wrong_name,
+                     wrong_name_text(X509_STORE_CTX_get0_cert(store), expected, error == X509_V_ERR_IP_ADDRESS_MISMATCH));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:

@@ -1,27 +1,31 @@
 // src/tls/tls_device.cpp — how a read and a write go through TLS: OpenSSL on bytes in memory, below it reads and writes of the connection.
 // Go: crypto/tls/conn.go.  Room: tls (floor 5).
 //
-// OpenSSL is never let near a socket: it takes its input from in_ and puts its output into out_, two buffers of a record each, by a BIO of ours.
-// An operation above asks it for what it wants (read, encrypt, go on with the handshake).  If that needs input, or room, the g of the operation
-// reads or writes below, by an FdOperation that lies in its lane here, and asks again when that is over, in the same step (chain.hpp).  So a
-// read that takes three records is one sleep for its frame, and nothing is allocated.
+// OpenSSL is never let near a socket: it takes its input from in_ and puts its output into out_, two buffers of a record each, by a BIO of
+// ours. An operation above asks it for what it wants (read, encrypt, go on with the handshake).  If that needs input, or room, the g of the
+// operation reads or writes below, by an FdOperation that lies in its lane here, and asks again when that is over, in the same step
+// (chain.hpp).  So a read that takes three records is one sleep for its frame, and nothing is allocated.
 //
-// There are two lanes, for the one that reads and the one that writes; and two roles, to fill in_ and to empty out_.  Mostly they coincide, but
-// not in a handshake, nor when the peer renews its keys: then a reader writes, or a writer reads.  Whoever needs a role that nobody has takes it;
-// who finds it taken sleeps until the other one is through, and looks again.
-//   T1  OpenSSL, the buffers, the roles and the lanes are touched under lock_, which is held for one call of OpenSSL's (a record: some µs), and never
-//       by a g that sleeps. What lies in a buffer that is being filled or emptied is left alone: in_ is filled when it is empty only, out_ is added to
-//       behind its end only.
-//   T2  lane.below_ is made by the lane's own g, under lock_, before it is begun, and goes under lock_, after its end. So who sees it under lock_ may
+// There are two lanes, for the one that reads and the one that writes; and two roles, to fill in_ and to empty out_.  Mostly they coincide,
+// but not in a handshake, nor when the peer renews its keys: then a reader writes, or a writer reads.  Whoever needs a role that nobody has
+// takes it; who finds it taken sleeps until the other one is through, and looks again.
+//   T1  OpenSSL, the buffers, the roles and the lanes are touched under lock_, which is held for one call of OpenSSL's (a record: some µs),
+//   and never
+//       by a g that sleeps. What lies in a buffer that is being filled or emptied is left alone: in_ is filled when it is empty only, out_
+//       is added to behind its end only.
+//   T2  lane.below_ is made by the lane's own g, under lock_, before it is begun, and goes under lock_, after its end. So who sees it under
+//   lock_ may
 //       cancel it (FdOperation::cancel); that sets nudged_, and an end by errc::canceled then means no more than "look again".
 //   T3  who gives up a role wakes the sleeper, who can be waiting for nothing else.
-//   T4  a write is over when all its records have gone. Ends it in the middle, the peer will not see whole records any more: write_failure_. Of what a
+//   T4  a write is over when all its records have gone. Ends it in the middle, the peer will not see whole records any more:
+//   write_failure_. Of what a
 //       handshake or a reader had to send the rest stays in out_, and whoever comes next sends it: that tears nothing.
-//   T5  what goes wrong within TLS is for ever (failure_), and told to the peer by an alert, which OpenSSL has put into out_; what goes wrong below is
+//   T5  what goes wrong within TLS is for ever (failure_), and told to the peer by an alert, which OpenSSL has put into out_; what goes
+//   wrong below is
 //       told to the operation that met it.
 //
-// Deadlines are set above and below. The timer below ends what waits below on its own side; for what sleeps here, or waits below on the other side,
-// the timer above is set.
+// Deadlines are set above and below. The timer below ends what waits below on its own side; for what sleeps here, or waits below on the
+// other side, the timer above is set.
 #include "tls/tls_device.hpp"
 
 #include <openssl/bio.h>
@@ -35,9 +39,9 @@
 #include <cstring>
 #include <new>
 
+#include "gmp/context.hpp"
 #include "gmp/detail/context/until.hpp"
 #include "gmp/go.hpp"
-#include "gmp/context.hpp"
 #include "net/op_error.hpp"
 #include "net/socket_access.hpp"
 
@@ -47,8 +51,8 @@ namespace {
 
 using net::tls_errc;
 
-constexpr std::size_t piece_max = 16384;                             // of one record
-constexpr std::size_t overhead_max = 1024;                           // what a record may take beside it, and an alert or a change of keys ahead of it
+constexpr std::size_t piece_max = 16384;    // of one record
+constexpr std::size_t overhead_max = 1024;  // what a record may take beside it, and an alert or a change of keys ahead of it
 constexpr std::size_t buffer_size = piece_max + overhead_max + 512;  // room for that, and for a word of the reader's
 constexpr auto linger = std::chrono::seconds(5);                     // as Go's
 
@@ -149,8 +153,8 @@ int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chose
   const std::string& ours = TlsDevice::Callbacks::of(ssl).protos_;
   if (ours.empty()) return SSL_TLSEXT_ERR_NOACK;
   unsigned char* out = nullptr;
-  const int found = SSL_select_next_proto(&out, chosen_size, reinterpret_cast<const unsigned char*>(ours.data()), static_cast<unsigned>(ours.size()),
-                                          theirs, size);
+  const int found = SSL_select_next_proto(&out, chosen_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                                          static_cast<unsigned>(ours.size()), theirs, size);
   *chosen = out;
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -202,12 +206,14 @@ void TlsDevice::make_ssl(const net::TlsConfig& config) {
     const bool by_ip = is_address(server_name_);
     if (!config.insecure_skip_verify) {
       SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-      done = (by_ip ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), server_name_.c_str()) : SSL_set1_host(ssl_, server_name_.c_str())) == 1;
+      done = (by_ip ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), server_name_.c_str())
+                    : SSL_set1_host(ssl_, server_name_.c_str())) == 1;
       SSL_set_verify(ssl_, SSL_VERIFY_PEER, &Callbacks::verify);
     }
     if (!by_ip && !server_name_.empty()) done = done && SSL_set_tlsext_host_name(ssl_, server_name_.c_str()) == 1;
     if (!protos_.empty())
-      done = done && SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(protos_.data()), static_cast<unsigned>(protos_.size())) == 0;
+      done = done &&
+             SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(protos_.data()), static_cast<unsigned>(protos_.size())) == 0;
   }
   if (!done) bad("tls: invalid ServerName or NextProtos value");
 }
@@ -310,7 +316,8 @@ void TlsDevice::look_at_first_record() noexcept {
   input_begun_ = true;
   const auto byte = [this](std::size_t i) { return std::to_integer<unsigned>(in_.data_[i]); };
   constexpr unsigned alert = 21, handshake = 22, strange_version = 0x10;
-  if ((byte(0) != alert && byte(0) != handshake) || (in_.size() > 1 && byte(1) >= strange_version)) failure_ = tls_failure(tls_errc::not_tls);
+  if ((byte(0) != alert && byte(0) != handshake) || (in_.size() > 1 && byte(1) >= strange_version))
+    failure_ = tls_failure(tls_errc::not_tls);
 }
 
 // What the operation needs next. It may have been woken for nothing.
@@ -492,7 +499,10 @@ void TlsDevice::say_the_end() noexcept {
 
 std::error_code TlsDevice::shut_down(int how) noexcept {
   if (how != SHUT_WR) {
-    { LockGuard guard(lock_); read_ended_ = true; }
+    {
+      LockGuard guard(lock_);
+      read_ended_ = true;
+    }
     cancel(FdSide::read);
     if (how == SHUT_RD) return {};
   }

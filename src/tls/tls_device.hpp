@@ -18,7 +18,6 @@
 #include "net/device.hpp"
 #include "tls/context.hpp"
 
-
 namespace gmp::detail {
 
 class TlsDevice final : public Device {
@@ -115,9 +114,9 @@ class TlsDevice final : public Device {
   bool flushing_ = false;      // sending_, by a g of our own
   bool closes_below_ = false;  // when that one is through
   bool handshaken_ = false;
-  bool input_begun_ = false;   // the first record has been looked at
-  bool input_ended_ = false;   // the connection below has
-  bool read_ended_ = false;    // the peer has said so, or close_read()
+  bool input_begun_ = false;  // the first record has been looked at
+  bool input_ended_ = false;  // the connection below has
+  bool read_ended_ = false;   // the peer has said so, or close_read()
   Bytes in_, out_;
   Lane lanes_[2];
 };

@@ -25,7 +25,7 @@ struct IdentityOptions {
   std::string names = "DNS:localhost,IP:127.0.0.1";  // as OpenSSL's configuration has them; empty: none
   long from_s = -3600, until_s = 3600;               // from now
   bool authority = false;
-  std::string usage = "";                            // extendedKeyUsage
+  std::string usage = "";  // extendedKeyUsage
 };
 
 inline void check(bool good, const char* what) {

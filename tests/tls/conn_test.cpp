@@ -70,8 +70,8 @@ class TlsConn : public ::testing::TestWithParam<Way> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Tls, TlsConn,
-                         ::testing::Values(Way{"tcp", TlsVersion::tls_1_2}, Way{"tcp", TlsVersion::tls_1_3}, Way{"pipe", TlsVersion::tls_1_2},
-                                           Way{"pipe", TlsVersion::tls_1_3}));
+                         ::testing::Values(Way{"tcp", TlsVersion::tls_1_2}, Way{"tcp", TlsVersion::tls_1_3},
+                                           Way{"pipe", TlsVersion::tls_1_2}, Way{"pipe", TlsVersion::tls_1_3}));
 
 TEST_P(TlsConn, EachSizeComesThrough) {
   on_executor([]() -> Task<> {
@@ -308,7 +308,8 @@ TEST_P(TlsConn, AWriteThatEndedInTheMiddleHasBrokenTheStream) {
       EXPECT_EQ(other_wrote.message(), "");
       EXPECT_FALSE(pair.a.close());
       const auto all = co_await io::read_all(pair.b);
-      EXPECT_TRUE(all.err == errc::unexpected_eof || all.err == std::errc::connection_reset) << all.message();  // and the peer is not told that it was all
+      EXPECT_TRUE(all.err == errc::unexpected_eof || all.err == std::errc::connection_reset)
+          << all.message();  // and the peer is not told that it was all
     }
   });
 }
@@ -425,26 +426,28 @@ TEST(TlsConns, ManyAtOnceAndNothingIsLeft) {
     const auto connections = test::scaled(60, 8);
     const net::Listener ln = net::listen("tcp", "127.0.0.1:0").value();
     const TlsConfig server = server_config(), client = client_config();
-    auto acceptor = spawn([](net::Listener ln, const TlsConfig& config) -> Task<> {
-      while (true) {
-        auto [conn, err] = co_await ln.accept();
-        if (err) co_return;
-        go(
-            [](net::Conn tls) -> Task<> {
-              char buffer[4096];
-              while (true) {
-                const auto read = co_await tls.read(buffer);
-                if (read.err) {
-                  EXPECT_EQ(read.err, errc::eof) << read.message();
-                  co_return;
-                }
-                const auto wrote = co_await tls.write(std::string_view(buffer, read.get<0>()));
-                EXPECT_EQ(wrote.message(), "");
-              }
-            },
-            net::tls_server(conn, config));
-      }
-    }, ln, std::cref(server));
+    auto acceptor = spawn(
+        [](net::Listener ln, const TlsConfig& config) -> Task<> {
+          while (true) {
+            auto [conn, err] = co_await ln.accept();
+            if (err) co_return;
+            go(
+                [](net::Conn tls) -> Task<> {
+                  char buffer[4096];
+                  while (true) {
+                    const auto read = co_await tls.read(buffer);
+                    if (read.err) {
+                      EXPECT_EQ(read.err, errc::eof) << read.message();
+                      co_return;
+                    }
+                    const auto wrote = co_await tls.write(std::string_view(buffer, read.get<0>()));
+                    EXPECT_EQ(wrote.message(), "");
+                  }
+                },
+                net::tls_server(conn, config));
+          }
+        },
+        ln, std::cref(server));
     WaitGroup all;
     for (std::int64_t i = 0; i < connections; ++i) {
       all.go([&ln, &client, i]() -> Task<> {
@@ -468,7 +471,8 @@ TEST(TlsConns, ManyAtOnceAndNothingIsLeft) {
   });
 }
 
-// Reads, writes, deadlines and give-ups on one connection from several gs, and a close from a thread: nothing hangs, nothing is touched twice.
+// Reads, writes, deadlines and give-ups on one connection from several gs, and a close from a thread: nothing hangs, nothing is touched
+// twice.
 TEST(TlsConns, AStormOnOneEndsWithItsClose) {
   on_executor([]() -> Task<> {
     const auto rounds = test::scaled(20, 4);

@@ -238,12 +238,15 @@ constexpr ClientCase client_cases[] = {
     {"NeededAndAnyone", ClientAuth::require_any_client_cert, ClientCase::strange, "", ""},
     {"LookedAtAndNotGiven", ClientAuth::verify_client_cert_if_given, ClientCase::none, "", ""},
     {"LookedAtAndStrange", ClientAuth::verify_client_cert_if_given, ClientCase::strange,
-     "tls: failed to verify certificate: x509: certificate signed by unknown authority", "remote error: tls: unknown certificate authority"},
-    {"NeededLookedAtAndNotGiven", ClientAuth::require_and_verify_client_cert, ClientCase::none, "tls: client didn't provide a certificate", ""},
+     "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+     "remote error: tls: unknown certificate authority"},
+    {"NeededLookedAtAndNotGiven", ClientAuth::require_and_verify_client_cert, ClientCase::none, "tls: client didn't provide a certificate",
+     ""},
     {"NeededLookedAtAndGood", ClientAuth::require_and_verify_client_cert, ClientCase::good, "", ""},
 };
 INSTANTIATE_TEST_SUITE_P(Tls, ClientCertificate,
-                         ::testing::Combine(::testing::ValuesIn(client_cases), ::testing::Values(TlsVersion::tls_1_2, TlsVersion::tls_1_3)));
+                         ::testing::Combine(::testing::ValuesIn(client_cases),
+                                            ::testing::Values(TlsVersion::tls_1_2, TlsVersion::tls_1_3)));
 
 TEST_P(ClientCertificate, IsTakenAsTheServerWants) {
   const auto& [one, version] = GetParam();
@@ -300,7 +303,8 @@ TEST(TlsConfig, WhatIsWrongWithItIsSaidByTheFirstOperation) {
   EXPECT_EQ(complaint({.server_name = "a", .roots_pem = "nothing"}), "tls: failed to find any PEM data in roots input");
   EXPECT_EQ(complaint({.certificate_pem = "nothing"}, true), "tls: failed to find any PEM data in certificate input");
   EXPECT_EQ(complaint({.certificate_pem = localhost().pem}, true), "tls: failed to find any PEM data in key input");
-  EXPECT_EQ(complaint({.certificate_pem = localhost().pem, .key_pem = authority().key_pem}, true), "tls: private key does not match public key");
+  EXPECT_EQ(complaint({.certificate_pem = localhost().pem, .key_pem = authority().key_pem}, true),
+            "tls: private key does not match public key");
   TlsConfig config = client_config();
   config.next_protos = {""};
   EXPECT_EQ(complaint(config), "tls: invalid NextProtos value");
@@ -357,7 +361,8 @@ TEST(TlsHandshake, AConnectionWithoutTlsIsNone) {
 
 TEST(TlsHandshake, PlainHttpAndOtherTalkIsNoTls) {
   on_executor([]() -> Task<> {
-    for (const std::string said : {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "x", "\x16\x47zzzzzzzz"}) {
+    for (const std::string said :
+         {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "x", "\x16\x47zzzzzzzz"}) {
       for (const bool server : {false, true}) {
         const ConnPair below = co_await test::raw_pair();
         const net::Conn tls = server ? net::tls_server(below.b, server_config()) : net::tls_client(below.b, client_config());
@@ -482,10 +487,12 @@ TEST_P(EachNetwork, ReaderAndWriterShareOneHandshake) {
     const auto too_late = co_await pair.b.write("too late");
     EXPECT_EQ(too_late.err, errc::timeout);
     pair.b.set_write_deadline({});
-    auto writer = spawn([](net::Conn conn) -> Task<std::string> {
-      const auto r = co_await conn.write("pong");
-      co_return r.message();
-    }, pair.b);
+    auto writer = spawn(
+        [](net::Conn conn) -> Task<std::string> {
+          const auto r = co_await conn.write("pong");
+          co_return r.message();
+        },
+        pair.b);
     co_await test::until_parked(2);
     auto answer = spawn(read, pair.a);
     const auto wrote = co_await pair.a.write("ping");
