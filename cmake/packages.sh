@@ -7,13 +7,14 @@
 package_present() {
   case $1 in
     g++) command -v g++ ;;
-    cmake | curl | wrk | ccache | python3) command -v "$1" ;;
+    cmake | curl | openssl | wrk | ccache | python3) command -v "$1" ;;
     ninja-build) command -v ninja ;;
     pkg-config) command -v pkg-config ;;
     clang-19) command -v clang++-19 ;;
     libclang-rt-19-dev) ls /usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.tsan*.a ;;
     liburing-dev) pkg-config --exists liburing ;;
     libfmt-dev) pkg-config --exists fmt ;;
+    libssl-dev) pkg-config --exists libssl ;;
     libgtest-dev) pkg-config --exists gtest ;;
     libgmp-dev) echo '#include <gmp.h>' | g++ -x c++ -fsyntax-only - ;;
     *) dpkg -s "$1" ;;

@@ -20,6 +20,10 @@
 #include "gmp/result.hpp"
 #include "gmp/time.hpp"
 
+namespace gmp::detail {
+struct SocketAccess;
+}
+
 namespace gmp::net {
 
 /// What Conn and Listener have in common: a shared handle on a socket. A default-constructed one is closed.
@@ -51,6 +55,7 @@ class Socket {
   friend bool operator==(const Socket& a, const Socket& b) noexcept { return a.fd_.get() == b.fd_.get(); }
 
  protected:
+  friend struct detail::SocketAccess;
   explicit Socket(detail::DescriptorRef fd) noexcept : fd_(std::move(fd)) {}
   bool is_open() const noexcept;
   std::error_code set_deadlines(time_point when, bool read, bool write) const noexcept;

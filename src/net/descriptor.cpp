@@ -164,6 +164,16 @@ std::error_code Descriptor::shut_down(int how) noexcept {
   return {};
 }
 
+std::size_t Descriptor::send_now(const void* data, std::size_t size) noexcept {
+  Use use(this);
+  if (!use || device_ != nullptr) return 0;
+  ssize_t n = -1;
+  do {
+    n = ::send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  return n < 0 ? 0 : static_cast<std::size_t>(n);
+}
+
 std::error_code Descriptor::set_option(int level, int option, const void* value, unsigned size) noexcept {
   Use use(this);
   if (!use) return closed_error();

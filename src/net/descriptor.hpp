@@ -86,6 +86,8 @@ class Descriptor : Immovable {
   /// close() shall drop what was not sent, and the peer see a reset: then it must not see an end first.
   void set_drops(bool drops) noexcept { drops_.store(drops, relaxed); }  // it and close() are the user's to put in order
   std::error_code shut_down(int how) noexcept;
+  /// How much of it the system takes at once. Nothing if a device lies below. By who has, or keeps from others, the writing side.
+  std::size_t send_now(const void* data, std::size_t size) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
   /// `never`: none.
   std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;

@@ -283,6 +283,26 @@ bool FdOperation::advance_device(FrameLink* leaf) noexcept {
   return false;
 }
 
+bool FdOperation::go_on() noexcept {
+  if (advance_device(nullptr)) return false;
+  g_->waiter_ = nullptr;
+  return over();
+}
+
+// As withdraw_operation(), but the g is not held: it may be on its way to sleep, or awake.
+void FdOperation::cancel() noexcept {
+  if (fd_ == nullptr) return;
+  if (fd_->mutex_.withdraw(side_, *this)) {  // else give_up_ is set
+    phase_ = Phase::outside;
+    withdrawn_ = true;
+    if (fd_->mutex_.unref()) fd_->release();
+    wake(this);
+    return;
+  }
+  LockGuard guard(fd_->mutex_.lock());  // [FD-CANCEL]
+  fd_->cancel(side_);
+}
+
 bool FdOperation::fails_now() noexcept {
   if (fd_->is_closed())
     fail(errc::closed);

@@ -8,12 +8,16 @@
 # then its stdout is just that; a line "…" there stands for any number of lines.
 # An example whose source mentions --port is a server: it is started with --port=0, must say "listening on HOST:PORT", must answer an HTTP
 # request (an echo counts), and must end within 5 s of SIGTERM.  If the source mentions notify_context it drains: a request that has begun before
-# the SIGTERM is answered, its connection then ends, new ones are refused, and the status is 0.
+# the SIGTERM is answered, its connection then ends, new ones are refused, and the status is 0.  One that mentions tls_server is given a certificate,
+# made by openssl, and is asked over TLS.
+import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 
 LIMIT_S = 20
@@ -103,8 +107,32 @@ def drain(server, address):
     return None if status == 0 else f"ended with {status} on SIGTERM"
 
 
-def run_server(program, drains):
-    server = subprocess.Popen([program, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+def make_certificate(folder):
+    """A file with a key and a certificate for 127.0.0.1, and one with the certificate alone."""
+    both, certificate = os.path.join(folder, "both.pem"), os.path.join(folder, "cert.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+               "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-keyout", both, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(both, "a", encoding="ascii") as out, open(certificate, encoding="ascii") as one:
+        out.write(one.read())
+    return both, certificate
+
+
+def connect(address, certificate):
+    connection = socket.create_connection(address, LIMIT_S)
+    if certificate is None:
+        return connection
+    return ssl.create_default_context(cafile=certificate).wrap_socket(connection, server_hostname=address[0])
+
+
+def run_tls_server(program):
+    with tempfile.TemporaryDirectory() as folder:
+        both, certificate = make_certificate(folder)
+        return run_server(program, False, [both], certificate)
+
+
+def run_server(program, drains, arguments=(), certificate=None):
+    server = subprocess.Popen([program, "--port=0", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     killer = threading.Timer(LIMIT_S, server.kill)  # then the reads below end
     killer.start()
     try:
@@ -115,7 +143,7 @@ def run_server(program, drains):
                 break
         if not address:
             return "never said 'listening on HOST:PORT'"
-        with socket.create_connection((address[1], int(address[2])), LIMIT_S) as connection:
+        with connect((address[1], int(address[2])), certificate) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: example\r\nConnection: close\r\n\r\n")
             try:
                 answer = connection.recv(4096)
@@ -139,6 +167,8 @@ def run_server(program, drains):
 
 
 def check(source, program):
+    if "tls_server" in source:
+        return run_tls_server(program)
     return run_server(program, "notify_context" in source) if "--port" in source else run_plain(program, expected_output(source))
 
 

@@ -1,6 +1,6 @@
 # tests/install/check.cmake — installs the built library into a folder of its own, builds a program against it, runs it.
 #
-# cmake -DSOURCE=… -DBUILD=… -DLIBDIR=… -DCXX=… -DGENERATOR=… -P check.cmake find_package|add_subdirectory|pkg_config|gnu_mp
+# cmake -DSOURCE=… -DBUILD=… -DLIBDIR=… -DCXX=… -DGENERATOR=… -P check.cmake find_package|add_subdirectory|pkg_config|gnu_mp|tls|tls_pkg_config
 math(EXPR last "${CMAKE_ARGC} - 1")
 set(way "${CMAKE_ARGV${last}}")
 set(place ${BUILD}/tests/install/${way})
@@ -36,10 +36,16 @@ if(NOT way STREQUAL "add_subdirectory")
   step(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 endif()
 
-if(way STREQUAL "pkg_config")
+if(way MATCHES "pkg_config")
+  set(program hello)
+  set(module gmpcoro)
+  if(way STREQUAL "tls_pkg_config")
+    set(program tls)
+    set(module gmpcoro_tls)
+  endif()
   # As a reader of the README would type it.
   step(${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig
-    sh -c "exec '${CXX}' -std=c++20 '${CMAKE_CURRENT_LIST_DIR}/hello.cpp' -o '${place}/hello' $(pkg-config --cflags --libs gmpcoro)")
+    sh -c "exec '${CXX}' -std=c++20 '${CMAKE_CURRENT_LIST_DIR}/${program}.cpp' -o '${place}/hello' $(pkg-config --cflags --libs ${module})")
   expect_hello(${place}/hello)
 else()
   step(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${place}/build -G ${GENERATOR} -DWAY=${way} -DGMPCORO_SOURCE=${SOURCE}

@@ -7,7 +7,7 @@ FLOORS = [
     [("timer",), ("netpoll",), ("sched",)],
     [("wait",)],
     [("task",), ("go", "executor"), ("chan",), ("select",)],
-    [("sync",), ("time",), ("context",), ("io",), ("net",), ("os",)],
+    [("sync",), ("time",), ("context",), ("io",), ("net",), ("tls",), ("os",)],
     [("debug",), ("testing",), ("interop",), ("gmp",)],
 ]
 
@@ -27,7 +27,7 @@ ELSEWHERE = {
 }
 
 # Rooms that may call the system, hence include its headers.  <pthread.h> is threads of the language's library: all of src may.
-SYSTEM_ROOMS = {"sys", "netpoll", "net", "os"}
+SYSTEM_ROOMS = {"sys", "netpoll", "net", "tls", "os"}
 
 POSITION = {room: (floor, column) for floor, columns in enumerate(FLOORS) for column, rooms in enumerate(columns) for room in rooms}
 

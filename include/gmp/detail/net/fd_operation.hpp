@@ -75,6 +75,12 @@ class FdOperation : public FdWaiter, public Chainable {
   void transferred(std::size_t n) noexcept { done_ += n; }
   void fail(const Failure& why) noexcept;
   void fail(errc why) noexcept;
+  /// With another operation's words: of one below.
+  void fail(const std::error_code& why, ErrorContextRef context) noexcept {
+    error_ = why;
+    context_ = std::move(context);
+  }
+  const ErrorContextRef& context() const noexcept { return context_; }
   /// True: it was closed, or its deadline has passed; it has failed.
   bool fails_now() noexcept;
   /// Its g is about to sleep: to be published now, and advanced when it was woken. False: it gives up, and must be told to stay awake.
@@ -84,6 +90,11 @@ class FdOperation : public FdWaiter, public Chainable {
   /// When the side's deadline is, and a timer for it, which makes the device cancel. False: no memory, it has failed.
   std::int64_t deadline() const noexcept;
   bool set_alarm(std::int64_t when) noexcept;
+  /// In a step: an operation below, which the device has begun for this one, is over. True: so is this one, and the g may go on.
+  bool go_on() noexcept;
+  /// Ends it as if it were given up: errc::canceled, unless something went or came. By who has begun it for another operation, from any thread;
+  /// it must not be destroyed meanwhile.
+  void cancel() noexcept;
 
   /// Go's panic "too many concurrent operations …" is thrown on the g, not in its step.
   void check_overflow() const {
