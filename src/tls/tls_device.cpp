@@ -251,11 +251,16 @@ bool TlsDevice::advance(FdOperation& op, FrameLink* leaf) noexcept {
         } else if (op.sleep(leaf)) {  // DV1
           lane.sleeper_ = &op;
         } else {
-          next = failed(op, lane);
+          next = Next::give_up;
         }
       }
     }
     woken.wake_all();  // if op sleeps nothing of it may be touched, nor of this: it may run again already
+    if (next == Next::give_up) {
+      op.stay_awake();  // DV1
+      LockGuard guard(lock_);
+      next = failed(op, lane);
+    }
     if (next == Next::over) return false;
     if (next == Next::sleep) return true;
     if (next != Next::again && lane.below_->begin(leaf)) return true;

@@ -43,7 +43,7 @@ class TlsDevice final : public Device {
   bool is_through() noexcept;
 
  private:
-  enum class Next : std::uint8_t { over, recv, send, sleep, again };
+  enum class Next : std::uint8_t { over, recv, send, sleep, give_up, again };
 
   /// One side of the descriptor above: the operation that has it, and what it does below.
   struct Lane {
