@@ -5,8 +5,12 @@
 // std::bad_alloc, or with ENOMEM in a Result, or not notice; and leave nothing behind, and the next one works.
 //
 // What is kept for later (frames, Gs) makes a program's first runs leave more than they found.  So a failure counts as a leak only if it
-// leaves something each time that it is repeated.
+// leaves something each time that it is repeated.  Not under TSan, whose operator new cannot be replaced.
 #include <gtest/gtest.h>
+
+#include "gmp/detail/base/config.hpp"
+
+#if !GMPCORO_TSAN
 
 #include <atomic>
 #include <cerrno>
@@ -262,20 +266,24 @@ Task<> use_gs() {
   cancel();
   const std::error_code err = co_await parked;
   EXPECT_EQ(err, errc::canceled);
+  // Who was started before refers to what lies here: so it is waited for, whatever happens.
+  const auto take_the_lock = [&mu]() -> Task<> { auto guard = co_await mu.scoped_lock(); };
   Group group;
-  group.set_limit(1);
-  for (int i = 0; i < 3; ++i) group.go([&mu]() -> Task<> { auto guard = co_await mu.scoped_lock(); });
-  co_await group.wait();
   WaitGroup wg;
   std::exception_ptr not_started;
-  for (int i = 0; i < 3; ++i) {
-    try {
-      wg.go([&mu]() -> Task<> { auto guard = co_await mu.scoped_lock(); });
-    } catch (...) {
-      not_started = std::current_exception();
-    }
+  try {
+    group.set_limit(1);
+    for (int i = 0; i < 3; ++i) group.go(take_the_lock);
+    for (int i = 0; i < 3; ++i) wg.go(take_the_lock);
+  } catch (...) {
+    not_started = std::current_exception();
   }
   co_await wg.wait();
+  try {
+    co_await group.wait();
+  } catch (...) {
+    not_started = std::current_exception();
+  }
   if (not_started) std::rethrow_exception(not_started);
   Timer timer{1ms};
   std::optional<time_point> rang;
@@ -303,3 +311,5 @@ TEST(MemoryFault, OnSeveralPsToo) {
 
 }  // namespace
 }  // namespace gmp
+
+#endif
