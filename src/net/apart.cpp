@@ -15,18 +15,23 @@ namespace gmp::detail {
 
 namespace {
 
+// The op is done in the call's own thread: this g may be stopped before it goes on, and what was opened must be found then.
 Task<> make_call(IoOp* op, G* gp, ApartCall call, int other) {
-  std::int32_t result = -ECANCELED;
+  const auto end = [op](std::int32_t result) noexcept {
+    op->result_ = result;
+    op->state_.exchange(IoOp::done, acq_rel);  // [OP-STATE] from `idle`, or from `cancelling`, which came too late
+  };
   const auto make = [&]() noexcept {
     std::int64_t n = 0;
     do {
       n = call(*op, other);
     } while (n < 0 && errno == EINTR);
-    result = n < 0 ? -errno : static_cast<std::int32_t>(n);
+    end(n < 0 ? -errno : static_cast<std::int32_t>(n));
   };
-  if (op->state_.load(acquire) != IoOp::cancelling) co_await blocking(make);  // [OP-STATE]
-  op->result_ = result;
-  op->state_.exchange(IoOp::done, acq_rel);  // [OP-STATE] from `idle`, or from `cancelling`, which came too late
+  if (op->state_.load(acquire) == IoOp::cancelling)  // [OP-STATE]
+    end(-ECANCELED);
+  else
+    co_await blocking(make);
   ready(gp);
 }
 

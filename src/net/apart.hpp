@@ -18,7 +18,7 @@ namespace gmp::detail {
 /// The call: its result, or -1 and errno. other: as start_apart() was told.
 using ApartCall = std::int64_t (*)(const IoOp& op, int other) noexcept;
 
-/// gp sleeps already, and is woken when op is done and has its result. False: no memory, and nothing begins.
+/// gp sleeps already, and is woken after op is done and has its result. False: no memory, and nothing begins.
 bool start_apart(G* gp, IoOp& op, ApartCall call, int other) noexcept;
 
 /// A call that may raise SIGPIPE in its thread, without that.

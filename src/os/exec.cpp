@@ -159,8 +159,6 @@ class Child : Immovable {
   }
 
  private:
-  static Task<> wait_for_orphan(DescriptorRef pidfd, AfterFunc kill);
-
   const pid_t pid_;
   const DescriptorRef pidfd_;
   Lock lock_;
@@ -188,29 +186,39 @@ class ChildWaitOp::Awaiter : public FdAwaiter<Awaiter> {
   Result<std::size_t> await_resume() { return operation_.result(); }
 };
 
-}  // namespace
-
-Task<> Child::wait_for_orphan(DescriptorRef pidfd, AfterFunc kill) {
-  const auto left = defer([&pidfd] {  // also when it is stopped
+/// A child without handles. What is not reaped when this goes, also with a g that was stopped before it began, is left to the next start().
+class Deserted {
+ public:
+  Deserted(DescriptorRef pidfd, AfterFunc kill) noexcept : pidfd_(std::move(pidfd)), kill_(std::move(kill)) {}
+  Deserted(Deserted&&) noexcept = default;
+  Deserted& operator=(Deserted&&) = delete;
+  ~Deserted() {
+    if (pidfd_.get() == nullptr) return;
     ExitStatus ignored;
     int error = 0;
-    if (reap(pidfd.get()->fd_, false, ignored, error)) return;
-    add_orphan(FdGuard(::fcntl(pidfd.get()->fd_, F_DUPFD_CLOEXEC, 3)));
-  });
-  static_cast<void>(co_await ChildWaitOp(pidfd.get()));
-  kill.stop();
-}
+    if (reap(pidfd_.get()->fd_, false, ignored, error))
+      kill_.stop();
+    else
+      add_orphan(FdGuard(::fcntl(pidfd_.get()->fd_, F_DUPFD_CLOEXEC, 3)));
+  }
+  Descriptor* pidfd() const noexcept { return pidfd_.get(); }
+
+ private:
+  DescriptorRef pidfd_;
+  AfterFunc kill_;
+};
+
+Task<> wait_for(Deserted child) { static_cast<void>(co_await ChildWaitOp(child.pidfd())); }
+
+}  // namespace
 
 Child::~Child() {
   if (collect()) return;
   try {
-    if (Executor* executor = Executor::current()) {
-      executor->go(&Child::wait_for_orphan, pidfd_, kill_);
-      return;
-    }
+    Deserted deserted(pidfd_, kill_);
+    if (Executor* executor = Executor::current()) executor->go(&wait_for, std::move(deserted));
   } catch (const std::exception&) {  // it stops
   }
-  add_orphan(FdGuard(::fcntl(pidfd_.get()->fd_, F_DUPFD_CLOEXEC, 3)));
 }
 
 WaitProcessOp::Awaiter::Awaiter(G* gp, WaitProcessOp&& op) noexcept

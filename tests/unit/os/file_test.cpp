@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmp/chan.hpp"
@@ -273,6 +275,33 @@ TEST(File, OpenOfAFifoThatNobodyOpensCanBeGivenUpInTheRing) {
     EXPECT_EQ(r.err, errc::deadline_exceeded);
     EXPECT_EQ(r.message(), "open " + path + ": context deadline exceeded");
   });
+}
+
+// The executor stops at any moment of their work: nothing is left open, and nothing is written to memory that is gone.
+TEST(File, GsThatAreStoppedLeaveNothing) {
+  const TempDir dir;
+  const std::string path = dir.with("f", pattern(200'000, 3));
+  on_executor([] {});
+  const int before = test::open_fds();
+  for (int round = 0; round < test::scaled(40, 10); ++round) {
+    Executor ex;
+    std::atomic<int> turns{0};
+    for (int g = 0; g < 6; ++g) {
+      ex.go([&, g]() -> Task<> {
+        std::string buffer(50'000, '\0');
+        while (true) {
+          const os::File f = (co_await os::open(path, O_RDWR)).value();
+          turns.fetch_add(1);
+          if (g % 3 == 0) static_cast<void>((co_await f.read(buffer)).value());
+          if (g % 3 == 1) static_cast<void>((co_await f.pwrite(buffer, 1000)).value());
+          if (g % 3 == 2) static_cast<void>((co_await f.pread(buffer, 0)).value());
+        }
+      });
+    }
+    while (turns.load() < 1 + round) std::this_thread::yield();
+    ex.stop();
+  }
+  EXPECT_EQ(test::open_fds(), before);
 }
 
 // ---- pipes
