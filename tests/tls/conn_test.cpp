@@ -527,7 +527,8 @@ TEST(TlsConns, AStormOnOneEndsWithItsClose) {
 // An executor that stops takes gs out of handshakes, reads and writes; the connection's memory goes with its last handle.
 TEST(TlsConns, AStoppedExecutorLeavesNothingBehind) {
   test::leaving_no_fds([]() -> Task<> { co_return; });
-  for (int i = 0; i < 10; ++i) {
+  const auto rounds = test::scaled(10, 4);
+  for (std::int64_t i = 0; i < rounds; ++i) {
     Executor outer, inner;
     const ConnPair pair = outer.run([i]() -> Task<ConnPair> {
       ConnPair made;
