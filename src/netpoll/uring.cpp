@@ -318,7 +318,10 @@ class UringPoller final : public Poller {
         taken = ring_.enter(0, 0);
       }
       const bool collected = collect();
-      if (!taken && !collected) break;  // no memory in the kernel: what is left stays queued
+      if (!taken && !collected) {  // no memory in the kernel: what is left stays queued
+        if (timeout_ns != 0 && !something_ended()) sys::sleep_ns(timeout_ns < 0 ? Bell::nap_ns : std::min(timeout_ns, Bell::nap_ns));
+        break;
+      }
       if (collected || overflown() || !queue_.empty() || cancels_ != nullptr || ring_.unsent() != 0) continue;
       if (!wants_sleep || something_ended()) break;
     }
