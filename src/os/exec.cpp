@@ -371,7 +371,7 @@ Failure spawn_now(const Command& command, Spawned& out) {
   if (!planned) return path_failure("fork/exec", path, errno);
   const std::vector<std::string> just_name{name};
   const std::vector<char*> argv = pointers_to(command.argv.empty() ? just_name : command.argv);
-  const std::vector<char*> env = pointers_to(command.env.value_or(std::vector<std::string>()));
+  const std::vector<char*> env = command.env ? pointers_to(*command.env) : std::vector<char*>();
   if (const int error = plan.spawn(path, argv.data(), command.env ? env.data() : environ, out.pid)) return path_failure("fork/exec", path, error);
   out.pidfd = FdGuard(static_cast<int>(::syscall(SYS_pidfd_open, out.pid, 0)));
   if (out.pidfd) return {};
