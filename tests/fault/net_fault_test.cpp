@@ -508,7 +508,9 @@ TEST(PeerFault, AResetAtEachStageIsAnErrorThere) {
           EXPECT_FALSE(conn.close());
           const Outcome read = co_await reader;
           const Outcome wrote = co_await writer;
-          EXPECT_TRUE(read.err == errc::closed || is_of_a_reset(read.err)) << read.message();
+          // Of a reset the system tells one of the two; the other one sees an end.
+          const bool other_was_told = read.err == errc::eof && is_of_a_reset(wrote.err);
+          EXPECT_TRUE(read.err == errc::closed || is_of_a_reset(read.err) || other_was_told) << read.message();
           EXPECT_TRUE(wrote.err == errc::closed || is_of_a_reset(wrote.err)) << wrote.message();
           co_await conn.closed();
           continue;
@@ -791,7 +793,9 @@ class SignalStorm {
 TEST(SignalFault, AStormOfSignalsInterruptsNothing) {
   const long before = signals;
   const SignalStorm storm;
-  on_executor([] { return flow({4, 100'000}, test::case_seed(), true); });
+  do {
+    on_executor([] { return flow({4, 100'000}, test::case_seed(), true); });
+  } while (signals - before < 200);
   on_executor([]() -> Task<> {
     const time_point begin = Clock::now();
     co_await sleep(10ms);
@@ -812,7 +816,6 @@ TEST(SignalFault, AStormOfSignalsInterruptsNothing) {
     const auto hosts = co_await net::lookup_host("localhost");
     EXPECT_TRUE(hosts) << hosts.message();
   });
-  EXPECT_GT(signals - before, 100);
 }
 
 // ---- what the system forbids
