@@ -7,6 +7,7 @@
 // A handle (net::Conn) is copied into what uses it; any other lvalue is used in place and must outlive it; an rvalue is moved in.
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -142,19 +143,57 @@ class BufOp<B, Want, By>::Awaiter : public OperationAwaiter<Awaiter>, public Cha
   G* const gp_;  // as g_, which it has only if it was awaited itself, and is no part of another one
 };
 
-/// The same for any other stream.
+/// Goes on from where want.take() has said that the stream must be asked.
 template <class By, class B, class Want>
-Task<decltype(By::result(std::declval<B&>(), std::declval<Want&>()))> buf_task(B& b, Want want) {
-  while (!want.take(BufAccess::buffer(b))) By::done(b, want, co_await By::transfer(b, want));
-  co_return By::result(b, want);
+Task<> buf_task(B& b, Want& want) {
+  do By::done(b, want, co_await By::transfer(b, want));
+  while (!want.take(BufAccess::buffer(b)));
 }
+
+/// The same for any other stream, whose transfers are awaited by a Task: of which there is none if the buffer has what is wanted.
+template <class B, class Want, class By>
+class [[nodiscard("co_await it")]] BufTaskOp {
+ public:
+  class Awaiter;
+  using operation_tag = void;
+  BufTaskOp(B& b, Want want) noexcept : b_(&b), want_(std::move(want)) {}
+
+ private:
+  B* b_;
+  Want want_;
+};
+
+template <class B, class Want, class By>
+class BufTaskOp<B, Want, By>::Awaiter : Immovable {
+ public:
+  Awaiter(G* gp, BufTaskOp&& op) noexcept : gp_(gp), b_(*op.b_), want_(std::move(op.want_)) {}
+
+  bool await_ready() noexcept { return attention.load(relaxed) == 0 && want_.take(BufAccess::buffer(b_)); }  // a hint, as in operation.hpp
+  template <class Promise>
+  GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
+    if (want_.take(BufAccess::buffer(b_))) return give_way(gp_, frame.promise()) ? std::noop_coroutine() : std::coroutine_handle<>(frame);
+    Task<> task = buf_task<By>(b_, want_);
+    child_.emplace(TaskAccess::release(task));
+    return child_->await_suspend(frame);
+  }
+  auto await_resume() {
+    if (child_) child_->await_resume();
+    return By::result(b_, want_);
+  }
+
+ private:
+  G* const gp_;
+  B& b_;
+  Want want_;
+  std::optional<TaskAwaiter<void>> child_;
+};
 
 template <class By, class B, class Want>
 auto buf_operation(B& b, Want want) {
   if constexpr (ChainableOperation<decltype(By::transfer(b, want))>)
     return BufOp<B, Want, By>(b, std::move(want));
   else
-    return buf_task<By>(b, std::move(want));
+    return BufTaskOp<B, Want, By>(b, std::move(want));
 }
 
 }  // namespace detail
@@ -183,9 +222,9 @@ class BufReader {
       : stream_(std::forward<S>(stream)), buffer_(size, limit) {}
 
   /// The next line, without its \n or \r\n. The last one may lack it; after it {"", errc::eof}.
-  auto read_line() { return operation(detail::WantUntil('\n', true)); }
+  auto read_line() { return operation(detail::WantUntil(detail::WantUntil::line_end)); }
   /// The bytes up to and with the delimiter; if the stream ends before it: those that are left, and errc::eof.      Go: ReadSlice.
-  auto read_until(char delimiter) { return operation(detail::WantUntil(delimiter, false)); }
+  auto read_until(char delimiter) { return operation(detail::WantUntil(static_cast<unsigned char>(delimiter))); }
   /// The next n bytes, which stay unread; fewer only with an error.      Go: Peek.
   auto peek(std::size_t n) { return operation(detail::WantPeek(n)); }
   /// What is in the buffer; if it is empty, one read of the stream.      Go: Read.

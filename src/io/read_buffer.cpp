@@ -65,10 +65,15 @@ void ReadBuffer::set_failure(const ResultBase& failure) noexcept {
 
 template <class T>
 bool Wanted<T>::give_failure(T value, ReadBuffer& buffer) noexcept {
-  Result<void> failure = buffer.take_failure();
-  result_ = Result<T>(failure);
-  result_.template get<0>() = std::move(value);
-  return true;
+  failure_ = buffer.take_failure();
+  return give(std::move(value));
+}
+
+template <class T>
+Result<T> Wanted<T>::failed() noexcept {
+  Result<T> result(failure_);
+  result.template get<0>() = std::move(value_);
+  return result;
 }
 
 bool WantUntil::take_slow(ReadBuffer& buffer) noexcept {
@@ -76,7 +81,7 @@ bool WantUntil::take_slow(ReadBuffer& buffer) noexcept {
   if (buffer.failed()) {
     if (!buffer.ended()) return give_failure({}, buffer);  // RB2
     buffer.consume(data.size());
-    if (line_ && !data.empty()) return give(without_return(data));  // the last line may lack its end. The end comes with the next call
+    if (line() && !data.empty()) return give(without_return(data));  // the last line may lack its end. The end comes with the next call
     return give_failure(data, buffer);
   }
   searched_ = data.size();

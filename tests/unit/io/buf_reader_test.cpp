@@ -2,7 +2,9 @@
 // Go: bufio/bufio_test.go, bufio/scan_test.go.  Room: io (floor 5).
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstring>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -250,6 +252,25 @@ TEST(BufReader, AStreamThatGivesNothingForEverIsAnError) {
   });
 }
 
+TEST(BufReader, AStreamThatAlwaysHasMoreLeavesTimeForOthers) {
+  struct Endless {
+    Task<Result<std::size_t>> read(std::span<std::byte> buffer) {
+      std::memset(buffer.data(), '\n', buffer.size());
+      co_return Result<std::size_t>(buffer.size());
+    }
+  };
+  on_executor([]() -> Task<> {
+    Endless endless;
+    io::BufReader reader{endless};
+    std::atomic<bool> ran{false};
+    go([&ran] { ran.store(true); });
+    while (!ran.load()) {  // else the watchdog ends it
+      const auto line = co_await reader.read_line();
+      EXPECT_TRUE(line);
+    }
+  });
+}
+
 TEST(BufReader, AnExceptionOfTheStreamPassesThroughAndLosesNothing) {
   struct Thrower {
     explicit Thrower(Pieces& p) : pieces(p) {}
@@ -284,6 +305,9 @@ TEST(BufReader, AnExceptionOfTheStreamPassesThroughAndLosesNothing) {
 }
 
 // How a stream is kept: a handle is copied, an lvalue used in place, an rvalue moved in.
+// An operation, of any stream: no frame for what the buffer has.
+static_assert(detail::Operation<decltype(std::declval<io::BufReader<Pieces&>&>().read_line())>);
+
 static_assert(std::is_same_v<decltype(io::BufReader{std::declval<net::Conn&>()}), io::BufReader<net::Conn>>);
 static_assert(std::is_same_v<decltype(io::BufReader{std::declval<const net::Conn&>()}), io::BufReader<net::Conn>>);
 static_assert(std::is_same_v<decltype(io::BufReader{std::declval<net::Conn>()}), io::BufReader<net::Conn>>);
