@@ -312,10 +312,10 @@ class UringPoller final : public Poller {
           const std::int64_t rest = std::max<std::int64_t>(cancel_again_at_ - sys::monotonic_ns(), 0);
           timeout_ns = timeout_ns < 0 ? rest : std::min(timeout_ns, rest);
         }
-        taken = ring_.enter(1, timeout_ns);
+        taken = enter(1, timeout_ns);
         wake_up(bell);
       } else if (ring_.unsent() != 0 || overflown() || completion_work()) {
-        taken = ring_.enter(0, 0);
+        taken = enter(0, 0);
       }
       const bool collected = collect();
       if (!taken && !collected) {  // no memory in the kernel: what is left stays queued
@@ -330,6 +330,7 @@ class UringPoller final : public Poller {
 
   bool peek() const noexcept override {
     if (ring_.complete() || cancels_wait()) return true;
+    if (refused_.load(relaxed)) return false;  // else its M would not sleep, and ask for it again and again
     const unsigned flags = ring_.flags();
     if ((flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) == 0) return false;
     if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) return true;
@@ -363,6 +364,11 @@ class UringPoller final : public Poller {
   };
   static constexpr std::size_t nobodys = 0;  // UR4
 
+  bool enter(unsigned wait, std::int64_t timeout_ns) noexcept {
+    const bool taken = ring_.enter(wait, timeout_ns);
+    refused_.store(!taken, relaxed);
+    return taken;
+  }
   void enqueue(IoOp* op) noexcept {
     op->waiting_ = true;
     queue_.push_back(op);
@@ -564,6 +570,7 @@ class UringPoller final : public Poller {
   std::vector<Submitter> submitters_;
   Atomic<const void*> submitter_{nullptr};  // the last owner's thread; for peek() of anyone, as is:
   Atomic<std::uint32_t> mine_{0};           // its ops in flight
+  Atomic<bool> refused_{false};             // the last enter took nothing: what only an enter brings is no reason to look
 };
 
 std::string refusal(const char* call, int error) {

@@ -340,7 +340,7 @@ TEST(UringFault, AKernelWithoutMemoryMakesNobodySpin) {
     co_await sleep(100ms);
     const long asked = kernel.faults(Call::enter);
     EXPECT_GT(asked, 0);
-    EXPECT_LT(asked, 4 * 100 + 100) << "once a ms, by as many as four Ms";
+    EXPECT_LT(asked, 1500) << "now and then in 100 ms, by a few Ms";
     out = false;
     const Outcome r = co_await reader;
     EXPECT_EQ(r.get<0>(), 1u) << r.message();
