@@ -8,6 +8,7 @@ package_present() {
   case $1 in
     g++) command -v g++ ;;
     cmake | curl | openssl | wrk | ccache | python3) command -v "$1" ;;
+    redis-tools) command -v redis-cli && command -v redis-benchmark ;;
     ninja-build) command -v ninja ;;
     pkg-config) command -v pkg-config ;;
     clang-19) command -v clang++-19 ;;

@@ -208,6 +208,9 @@ class Sizes(Case):
     def test_objects_to_a_long_example(self):
         self.accepts(tidy.check_examples, tidy.Tree({"examples/x.cpp": "int i;\n" * 80}))
         self.objects(tidy.check_examples, tidy.Tree({"examples/x.cpp": "int i;\n" * 81}), "has 81 lines")
+        driven = {"tests/examples/x.py": ""}
+        self.accepts(tidy.check_examples, tidy.Tree({"examples/x.cpp": "int i;\n" * 150, **driven}))
+        self.objects(tidy.check_examples, tidy.Tree({"examples/x.cpp": "int i;\n" * 151, **driven}), "has 151 lines")
 
     def test_objects_to_suppressions(self):
         self.accepts(tidy.check_suppressions, tidy.Tree({"tests/tsan.supp": "# none\n\n"}))
