@@ -2,7 +2,12 @@
 // Go: none.  Room: tests/model.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <new>
+#include <stdexcept>
+#include <string_view>
 
 #include "gmp/sync/cond.hpp"
 #include "gmp/sync/once.hpp"
@@ -93,6 +98,30 @@ void wait_group_is_destroyed_by_the_waiter(model::Run& run) {
     check(object->work.get() == 1, "went on before the work was done");
     delete object;
   });
+  run.join();
+}
+
+/// An add() that falls between a done() which has found the counter at zero and its waking of who waits: one of the two says so. The group is broken
+/// after that, and is left as it is.
+std::uint64_t misuses = 0;
+void wait_group_is_raised_while_waited_for(model::Run& run) {
+  reset_world();
+  alignas(WaitGroup) static std::byte room[sizeof(WaitGroup)];
+  auto& group = *new (room) WaitGroup;
+  group.add(1);
+  ModelG g;
+  Awaiting<detail::WaitGroupAwaiter> awaiting(g, group.wait());
+  check(awaiting.park(), "the counter is not zero");
+  for (const int n : {-1, 1}) {
+    run.thread([&, n] {
+      try {
+        group.add(n);
+      } catch (const std::logic_error& misuse) {
+        check(std::string_view(misuse.what()) == "sync: WaitGroup misuse: Add called concurrently with Wait", misuse.what());
+        ++misuses;
+      }
+    });
+  }
   run.join();
 }
 
@@ -573,6 +602,11 @@ void explore_all(const std::vector<Model>& models) {
 }
 
 TEST(WaitGroupModel, NobodyGoesOnEarlyOrNever) { explore_all(wait_group_models); }
+TEST(WaitGroupModel, AnAddAmidTheWakingIsMisuse) {
+  misuses = 0;
+  explore_all({{"wait group, raised while waited for", options, wait_group_is_raised_while_waited_for}});
+  EXPECT_GT(misuses, 0u);
+}
 TEST(WaitGroupModel, EveryOrderIsNeeded) {
   const auto found = mutants("sync/waitgroup.", wait_group_models);
   EXPECT_EQ("", unexcused(found, {})) << describe(found);
