@@ -43,6 +43,7 @@ constexpr std::uint32_t timers_every = 8;        // rounds between looks at the 
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
 constexpr std::int64_t spin_before_sleep_ns = 50'000;
+constexpr std::uint32_t spin_in_flight_max = 4;  // of many connections several have something to say after a sleep: that is cheaper
 constexpr std::int64_t visit_after_ns = 2'000;      // Go waits 3 us before it steals a runnext
 constexpr std::int64_t scout_first_ns = 50'000;
 constexpr int scout_doublings = 4;                // to 800 us: what waits in run_next behind a g that computes waits so long at most
@@ -351,7 +352,8 @@ G* Sched::visit(M* mp, P* victim) noexcept {
 // the requests for less CPU.  Where it has not paid lately it is tried once in a while only.  At most one M in two spins (IdleSet).
 bool Sched::spin_before_sleep(M* mp, P* pp) noexcept {
   Poller& poller = *pp->poller_;
-  if (poller.in_flight() == 0 || (procs_.load(relaxed) > 1 && !mp->spinning_) || mp->scout_rounds_ > 0) return false;
+  const std::uint32_t in_flight = poller.in_flight();
+  if (in_flight == 0 || in_flight > spin_in_flight_max || (procs_.load(relaxed) > 1 && !mp->spinning_) || mp->scout_rounds_ > 0) return false;
   if (pp->spin_credit_ <= 0 && ++pp->spin_skipped_ % spin_retry_every != 0) return false;
   const std::int64_t begin = now_ns();
   const std::int64_t limit = std::min(begin + spin_before_sleep_ns, pp->timers_.next_when());
