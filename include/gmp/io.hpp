@@ -295,8 +295,8 @@ namespace detail {
 /// How the functions below await a stream: as it is, or until a context is done.
 struct Unbounded {
   template <class Awaitable>
-  static Awaitable of(Awaitable awaitable) {
-    return awaitable;
+  static Awaitable&& of(Awaitable&& awaitable) noexcept {  // no copy: each would have a place in the frame
+    return std::forward<Awaitable>(awaitable);
   }
   static Context context() noexcept { return {}; }
 };
@@ -359,6 +359,19 @@ inline Result<std::uint64_t> failed_copy(std::uint64_t copied, const ResultBase&
   return failed;
 }
 
+/// Past user space, as long as that pays; null: by read and write from here on.  A coroutine of its own, for its frame would be part of each idle
+/// connection's that is copied.
+template <class Destination, class Source, class Bound>
+Task<std::unique_ptr<Result<std::uint64_t>>> copy_past_us(const Destination& destination, const Source& source, const Bound& bound, std::uint64_t& copied,
+                                                          bool& has_way) {
+  DirectCopy direct = co_await copy_directly(destination.copy_end(), source.copy_end(), bound.context());
+  copied += direct.copied;
+  if (!direct.failure) co_return std::make_unique<Result<std::uint64_t>>(failed_copy(copied, direct.failure));
+  if (direct.then == DirectCopy::Then::over) co_return std::make_unique<Result<std::uint64_t>>(copied);
+  has_way = direct.then == DirectCopy::Then::read_on;
+  co_return nullptr;
+}
+
 template <class Destination, class Source, class Bound>
 Task<Result<std::uint64_t>> copy_task(Destination destination, Source source, Bound bound) {
   CopyBuffer buffer;
@@ -368,11 +381,8 @@ Task<Result<std::uint64_t>> copy_task(Destination destination, Source source, Bo
   for (;;) {
     if constexpr (MayCopyDirectly<std::remove_reference_t<Destination>, std::remove_reference_t<Source>>) {
       if (has_way && (buffer.flows() || (first && source.copy_end().sends_at_once()))) {
-        DirectCopy direct = co_await copy_directly(destination.copy_end(), source.copy_end(), bound.context());
-        copied += direct.copied;
-        if (!direct.failure) co_return failed_copy(copied, direct.failure);
-        if (direct.then == DirectCopy::Then::over) co_return Result<std::uint64_t>(copied);
-        has_way = direct.then == DirectCopy::Then::read_on;
+        const auto end = co_await copy_past_us(destination, source, bound, copied, has_way);
+        if (end != nullptr) co_return std::move(*end);
         buffer.forget();
       }
       first = false;

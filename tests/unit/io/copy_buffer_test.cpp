@@ -65,7 +65,7 @@ Task<> echo(net::Conn conn) { static_cast<void>(co_await io::copy(conn, conn)); 
 TEST(IdleConnection, CostsLessThanTwoKibibytes) {
   rlimit files = {};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
-  const rlim_t before = std::exchange(files.rlim_cur, std::min<rlim_t>(files.rlim_max, 4400));
+  const rlim_t before = std::exchange(files.rlim_cur, std::min<rlim_t>(files.rlim_max, 8400));
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
   on_executor([n = (files.rlim_cur - 200) / 2]() -> Task<> {
     const net::Listener ln = net::listen("tcp4", "127.0.0.1:0").value();

@@ -154,8 +154,13 @@ TEST(Listen, ReachableByIpv4AndIpv6WithoutAHost) {
 
 TEST(Listen, Tcp4AndTcp6ShareAPort) {
   if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
-  const net::Listener six = net::listen("tcp6", ":0").value();
-  const net::Listener four = net::listen("tcp4", ":" + port_of(six)).value();
+  net::Listener six, four;
+  while (!four) {  // a port that is free for both: connections of IPv4 have ports, too
+    six = net::listen("tcp6", ":0").value();
+    auto [ln, err] = net::listen("tcp4", ":" + port_of(six));
+    ASSERT_TRUE(!err || err == std::errc::address_in_use) << err.message();
+    four = ln;
+  }
   EXPECT_EQ(six.addr().to_string(), "[::]:" + port_of(six));
   EXPECT_EQ(four.addr().to_string(), "0.0.0.0:" + port_of(six));
   on_executor([&]() -> Task<> {
