@@ -42,9 +42,11 @@ class Storm {
 
   Storm() : cancels_wanted_(test::scaled(100'000, 300)) {}
 
-  /// The round goes on until enough has been cancelled, and a tenth of enough at once with a grant: on a busy machine they meet less often.
+  /// The round goes on until enough has been cancelled, and a tenth of enough at once with a grant: on a busy machine they meet less often. But not
+  /// for ever.
   bool goes_on() const noexcept {
-    return cancels_.load(std::memory_order_relaxed) < cancels_wanted_ || at_once_.load(std::memory_order_relaxed) * 10 < cancels_wanted_;
+    const std::int64_t cancels = cancels_.load(std::memory_order_relaxed);
+    return cancels < cancels_wanted_ || (at_once_.load(std::memory_order_relaxed) * 10 < cancels_wanted_ && cancels < 4 * cancels_wanted_);
   }
 
   /// A context for the next operation of waiter i, which somebody will cancel.
