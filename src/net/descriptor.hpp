@@ -26,6 +26,7 @@
 //        its cancel flag off, then does an RMW on the word, then reads deadline_: FM3.)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -40,6 +41,8 @@
 #include "net/kept_addr.hpp"
 
 namespace gmp::detail {
+
+constexpr std::size_t call_size_max = 1 << 30;  // of one read or write, as Go's: some systems and filesystems err above
 
 class Device;
 

@@ -47,8 +47,6 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr std::size_t size_max = 1 << 30;  // of one call, as Go's: some systems and filesystems err above
-
 /// What a kind of operation is called by Go, by the system, and by the poller.
 struct KindNames {
   const char* go;
@@ -236,7 +234,7 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
     op.fd_ = fd_->fd_;
     op.fd_serial_ = fd_->serial_;
     op.data_ = data_ != nullptr ? data_ + done_ : nullptr;
-    op.size_ = std::min(size_ - done_, size_max);
+    op.size_ = std::min(size_ - done_, call_size_max);
     op.address_size_ = kind_ == Kind::accept ? static_cast<std::uint32_t>(size_) : 0;
     if (apart) {
       if (sleep(leaf)) {
@@ -343,7 +341,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
   using Input = Descriptor::Side::Input;
   Input& input = fd_->side(side_).input_;
   for (;;) {
-    const std::size_t size = std::min(size_ - done_, size_max);
+    const std::size_t size = std::min(size_ - done_, call_size_max);
     ssize_t n = -1;
     switch (kind_) {
       case Kind::recv:

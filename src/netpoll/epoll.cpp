@@ -45,7 +45,6 @@ namespace gmp::detail {
 namespace {
 
 constexpr int would_block = INT_MIN;  // of attempt(): no errno is it, while EAGAIN can be an answer
-constexpr std::size_t size_max = 0x7ffff000;  // the most that Linux moves in one call, and fits result_
 constexpr std::uint32_t input = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t output = EPOLLOUT | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t end_of_input = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;  // PRI: a read stops short at urgent data
@@ -87,7 +86,7 @@ int connect_now(IoOp* op) noexcept {
 }
 
 std::int64_t call(IoOp* op) noexcept {
-  const std::size_t size = std::min(op->size_, size_max);
+  const std::size_t size = std::min(op->size_, io_size_max);
   switch (op->kind_) {
     case IoKind::nop:
       return 0;

@@ -16,6 +16,7 @@
 // order of seq_cst: with less, each could miss the other.                                                            [CANCEL-SLEEP]
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +29,8 @@
 namespace gmp::detail {
 
 class Bell;
+
+constexpr std::size_t io_size_max = 0x7ffff000;  // the most that Linux moves in one call; it fits result_, and the 32 bits of an SQE
 
 class Poller : Immovable {
  public:

@@ -64,7 +64,6 @@ constexpr unsigned ring_flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN
 constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
 constexpr unsigned cqes_per_sqe = 8;  // ops in flight outnumber those in the queue; what still overflows costs an allocation in the kernel
 constexpr std::int64_t cancel_again_ns = 1'000'000;  // UR2
-constexpr std::size_t size_max = 0x7ffff000;         // the most that Linux moves in one call; an SQE has 32 bits for it
 
 /// What to do about it, for the one line that people see.
 const char* advice(int error) noexcept {
@@ -220,7 +219,7 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
     sqe->opcode = opcode;
     sqe->fd = op->fd_;
     sqe->addr = reinterpret_cast<std::uint64_t>(address);
-    sqe->len = static_cast<std::uint32_t>(std::min(size, size_max));
+    sqe->len = static_cast<std::uint32_t>(std::min(size, io_size_max));
     sqe->off = offset;
   };
   const auto poll_for = [&](short events) {

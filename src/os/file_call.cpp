@@ -17,12 +17,10 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr std::size_t size_max = 1 << 30;  // of one call, as Go's
-
 // A call that was interrupted inside the kernel: numbers that only it knows, and that the ring gives out all the same.
 constexpr std::int32_t restart = -512;
 
-struct KindNames {
+struct Ways {
   const char* go;
   IoKind io;
   ApartCall call;
@@ -35,7 +33,7 @@ std::int64_t pread_apart(const IoOp& op, int) noexcept { return ::pread(op.fd_, 
 std::int64_t pwrite_apart(const IoOp& op, int) noexcept { return ::pwrite(op.fd_, op.data_, op.size_, op.offset_); }
 std::int64_t fsync_apart(const IoOp& op, int) noexcept { return ::fsync(op.fd_); }
 
-constexpr KindNames names_of(FileCall::Kind kind) noexcept {
+constexpr Ways ways_of(FileCall::Kind kind) noexcept {
   switch (kind) {
     case FileCall::Kind::open:
       return {"open", IoKind::open, &open_apart};
@@ -80,9 +78,9 @@ bool FileCall::begin(FrameLink* leaf) noexcept {
 
 // True: sleeps. False: over.
 bool FileCall::submit(FrameLink* leaf) noexcept {
-  op_.kind_ = names_of(kind_).io;
+  op_.kind_ = ways_of(kind_).io;
   op_.data_ = kind_ == Kind::fsync ? nullptr : data_ + done_;
-  op_.size_ = std::min(size_ - done_, size_max);
+  op_.size_ = std::min(size_ - done_, call_size_max);
   op_.offset_ = kind_ == Kind::open ? offset_ : offset_ + static_cast<std::int64_t>(done_);
   if (io_takes_files(g_)) {
     if (leaf != nullptr) {
@@ -103,7 +101,7 @@ bool FileCall::submit(FrameLink* leaf) noexcept {
   }
   if (gives_up(*this)) {
     fail(make_error_code(errc::canceled));
-  } else if (start_apart(g_, op_, names_of(kind_).call, -1)) {
+  } else if (start_apart(g_, op_, ways_of(kind_).call, -1)) {
     return true;
   } else {
     fail({ENOMEM, errno_category()});
@@ -195,7 +193,7 @@ void FileCall::fail(std::error_code why) noexcept {
   if (kind_ == Kind::open)
     context_ = path_context("open", reinterpret_cast<const char*>(data_));
   else if (fd_ != nullptr)
-    context_ = path_context(names_of(kind_).go, fd_->network());
+    context_ = path_context(ways_of(kind_).go, fd_->network());
 }
 
 Result<std::size_t> FileCall::result() {

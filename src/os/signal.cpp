@@ -4,7 +4,7 @@
 // A handler may do next to nothing.  Ours notes the number and writes to an eventfd; a thread of its own, started when it is first needed and never
 // ended, reads that, and hands each noted signal to whoever wants it.
 //
-//   OS1  those who want signals are in a list under registry_lock, and a signal's handler is ours as long as one of them wants it; the disposition
+//   OS1  those who want signals are in a list under wanting_lock, and a signal's handler is ours as long as one of them wants it; the disposition
 //        that it had before comes back with the last one.
 //   OS2  a channel in the list is not counted, or it would never go; its end takes it out (ChanSource), under the lock, before it is destroyed. A context
 //        likewise; and it is cancelled without the lock, by a reference (try_ref).
@@ -51,7 +51,7 @@ class Wanting : Immovable {
   explicit Wanting(std::uint64_t set) noexcept : set_(set) {}
   bool wants(int signal) const noexcept { return (set_ >> (signal - 1) & 1) != 0; }
 
-  // Under registry_lock:
+  // Under wanting_lock:
   /// again: it has been asked for this one before. True: told() follows, without the lock.
   virtual bool note(int signal, bool again) noexcept = 0;
   virtual void told(int signal) noexcept = 0;
@@ -64,11 +64,11 @@ class Wanting : Immovable {
   ~Wanting() = default;
 };
 
-constinit Lock registry_lock;
-constinit List<Wanting, &Wanting::next_, &Wanting::prev_> registry;       // registry_lock
-constinit std::array<int, signals_max> wanted_by{};                      // registry_lock: how many of the list
-constinit std::array<struct sigaction, signals_max> dispositions{};     // registry_lock: what to restore (OS1)
-constinit bool thread_runs = false;                                     // registry_lock
+constinit Lock wanting_lock;
+constinit List<Wanting, &Wanting::next_, &Wanting::prev_> all_wanting;  // wanting_lock
+constinit std::array<int, signals_max> wanted_by{};                     // wanting_lock: how many of the list
+constinit std::array<struct sigaction, signals_max> dispositions{};     // wanting_lock: what to restore (OS1)
+constinit bool thread_runs = false;                                     // wanting_lock
 
 constinit std::array<Atomic<std::uint32_t>, signals_max> noted{};
 constinit Atomic<int> bell{-1};
@@ -87,8 +87,8 @@ void hand_out(int signal) noexcept {
     std::array<Wanting*, few> to_tell{};
     std::size_t n = 0;
     {
-      LockGuard guard(registry_lock);
-      for (Wanting* w = registry.front(); w != nullptr && n < few; w = registry.next(w)) {
+      LockGuard guard(wanting_lock);
+      for (Wanting* w = all_wanting.front(); w != nullptr && n < few; w = all_wanting.next(w)) {
         if (w->wants(signal) && w->note(signal, again)) to_tell[n++] = w;
       }
     }
@@ -109,7 +109,7 @@ void* listen(void*) {
   }
 }
 
-// Under registry_lock. It starts with all signals blocked: handlers are for threads that have something to interrupt.
+// Under wanting_lock. It starts with all signals blocked: handlers are for threads that have something to interrupt.
 int start_listening() noexcept {
   if (thread_runs) return 0;
   if (bell.load(relaxed) < 0) {
@@ -135,7 +135,7 @@ void restore(int signal) noexcept { ::sigaction(signal, &dispositions[static_cas
 void enlist_wanting(Wanting& w) {
   int error = 0;
   {
-    LockGuard guard(registry_lock);
+    LockGuard guard(wanting_lock);
     error = start_listening();
     for (int signal = 1; signal < signals_max && error == 0; ++signal) {
       if (!w.wants(signal) || wanted_by[static_cast<std::size_t>(signal)]++ != 0) continue;
@@ -150,7 +150,7 @@ void enlist_wanting(Wanting& w) {
         if (w.wants(earlier) && --wanted_by[static_cast<std::size_t>(earlier)] == 0) restore(earlier);
       }
     }
-    if (error == 0) registry.push_back(&w);
+    if (error == 0) all_wanting.push_back(&w);
   }
   if (error != 0) throw std::system_error(error, errno_category(), "os: notify");
   outside_hope_begins();
@@ -159,9 +159,9 @@ void enlist_wanting(Wanting& w) {
 /// Out of the list, if it is in.
 void strike_off_wanting(Wanting& w) noexcept {
   {
-    LockGuard guard(registry_lock);
-    if (!decltype(registry)::linked(&w)) return;
-    registry.erase(&w);
+    LockGuard guard(wanting_lock);
+    if (!decltype(all_wanting)::linked(&w)) return;
+    all_wanting.erase(&w);
     for (int signal = 1; signal < signals_max; ++signal) {
       if (w.wants(signal) && --wanted_by[static_cast<std::size_t>(signal)] == 0) restore(signal);
     }

@@ -13,8 +13,8 @@ namespace {
 constexpr int pauses_first = 32;  // half a microsecond
 constexpr int rounds = 3;         // each twice as long: a holder that runs is done within these
 constexpr int yields_max = 16;  // one that waits for this CPU gets it
-constexpr std::int64_t nap_min_ns = 10'000;
-constexpr std::int64_t nap_max_ns = 200'000;
+constexpr std::int64_t shortest_nap_ns = 10'000;
+constexpr std::int64_t longest_nap_ns = 200'000;
 
 }  // namespace
 
@@ -31,7 +31,7 @@ void Lock::lock_slow() noexcept {
     if (taken()) return;
     sys::yield_thread();
   }
-  for (std::int64_t nap = nap_min_ns; !taken(); nap = std::min(2 * nap, nap_max_ns)) sys::sleep_ns(nap);
+  for (std::int64_t nap = shortest_nap_ns; !taken(); nap = std::min(2 * nap, longest_nap_ns)) sys::sleep_ns(nap);
 }
 
 }  // namespace gmp::detail

@@ -32,6 +32,7 @@
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
 #include "support/net.hpp"
+#include "support/replaced_new.hpp"
 #include "support/scale.hpp"
 
 namespace {
@@ -40,56 +41,24 @@ constinit std::atomic<long> until_failure{0};  // allocations, the failing one i
 constinit std::atomic<long> failures{0};
 constinit std::atomic<long> outstanding{0};
 
-void* allocate(std::size_t size, std::size_t alignment = 1) noexcept {
+}  // namespace
+
+void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
   if (until_failure.load(std::memory_order_relaxed) > 0 && until_failure.fetch_sub(1, std::memory_order_relaxed) == 1) {
     failures.fetch_add(1, std::memory_order_relaxed);
     return nullptr;
   }
-  if (size == 0) size = 1;
-  void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(size)
-                                                        : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* memory = take_memory(size, alignment);
   if (memory != nullptr) outstanding.fetch_add(1, std::memory_order_relaxed);
   return memory;
 }
 
-void* allocate_or_throw(std::size_t size, std::size_t alignment = 1) {
-  void* memory = allocate(size, alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-void release(void* memory) noexcept {
+void gmp::test::release(void* memory) noexcept {
   if (memory != nullptr) outstanding.fetch_sub(1, std::memory_order_relaxed);
   std::free(memory);
 }
 
-std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate_or_throw(size); }
-void* operator new[](std::size_t size) { return allocate_or_throw(size); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return allocate(size, number(alignment));
-}
-void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return allocate(size, number(alignment));
-}
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { release(memory); }
-
-namespace gmp {
+namespace gmp::memory_fault_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -310,6 +279,6 @@ TEST(MemoryFault, OnSeveralPsToo) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::memory_fault_test
 
 #endif

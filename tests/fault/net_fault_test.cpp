@@ -38,7 +38,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::net_fault_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -904,4 +904,4 @@ TEST(Refused, ARingForALaterPMakesItUseEpoll) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_fault_test

@@ -18,7 +18,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::net_conn_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -176,4 +176,4 @@ TEST(GoNetDial, LeaksNoDescriptor) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_conn_test

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
 #include <string_view>
 
@@ -17,44 +16,27 @@
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
 #include "support/child.hpp"
+#include "support/memory.hpp"
 #include "support/net.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GMPCORO_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GMPCORO_TEST_SANITIZED
-#endif
-#endif
-
 #ifndef GMPCORO_TEST_SANITIZED
+
+#include "support/replaced_new.hpp"
 
 namespace {
 
 std::atomic<bool> counting{false};
 std::atomic<long> allocations{0};
 
-void* counted(std::size_t size) noexcept {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(size != 0 ? size : 1);
-}
-
 }  // namespace
 
-// Not inlined: beside one that is, the compiler takes malloc and free for a pair that does not match.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* memory = counted(size)) return memory;
-  throw std::bad_alloc();
+void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+  return take_memory(size, alignment);
 }
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
-void* operator new[](std::size_t size) { return operator new(size); }
-[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
-void operator delete[](void* memory) noexcept { operator delete(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { operator delete(memory); }
+void gmp::test::release(void* memory) noexcept { std::free(memory); }
 
-namespace gmp {
+namespace gmp::net_tcpsock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -140,6 +122,6 @@ TEST(GoNetTcpsock, ReadsAndWritesAllocateNothing) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_tcpsock_test
 
 #endif

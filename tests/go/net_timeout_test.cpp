@@ -14,7 +14,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::net_timeout_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -292,4 +292,4 @@ TEST(GoNetTimeout, ConcurrentSetDeadline) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_timeout_test

@@ -22,7 +22,7 @@
 #include "gmp/sync.hpp"
 #include "stress/storm.hpp"
 
-namespace gmp {
+namespace gmp::chan_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -248,4 +248,4 @@ TEST(ChanStress, ExecutorsStopInTheMiddle) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::chan_stress

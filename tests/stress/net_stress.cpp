@@ -22,7 +22,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::net_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -327,4 +327,4 @@ TEST(NetStress, ExecutorsStopInTheMiddle) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_stress

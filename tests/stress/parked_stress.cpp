@@ -9,7 +9,7 @@
 #include "gmp/sync.hpp"
 #include "stress/storm.hpp"
 
-namespace gmp {
+namespace gmp::parked_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -83,4 +83,4 @@ TEST(ParkedStress, AStopDestroysACrowd) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::parked_stress

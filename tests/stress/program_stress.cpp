@@ -20,7 +20,7 @@
 #include "stress/storm.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::program_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -258,4 +258,4 @@ TEST(ProgramStress, RandomProgramsThatAreStopped) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::program_stress

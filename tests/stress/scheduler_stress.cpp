@@ -17,7 +17,7 @@
 #include "stress/storm.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::scheduler_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -448,4 +448,4 @@ TEST(SchedulerStress, ThreadsAndExecutorsInEachOthersAffairs) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::scheduler_stress

@@ -22,7 +22,7 @@
 #include "stress/storm.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::stop_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -496,4 +496,4 @@ TEST(StopStress, ExecutorsThatWaitForEachOtherStopInAnyOrder) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::stop_stress

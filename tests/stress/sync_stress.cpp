@@ -15,7 +15,7 @@
 #include "gmp/sync.hpp"
 #include "stress/storm.hpp"
 
-namespace gmp {
+namespace gmp::sync_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -594,4 +594,4 @@ TEST(SyncStress, ThreadsAndGoroutinesDestroyWhatTheOtherUnlocked) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::sync_stress

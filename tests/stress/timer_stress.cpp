@@ -10,7 +10,7 @@
 
 #include "stress/storm.hpp"
 
-namespace gmp {
+namespace gmp::timer_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -121,4 +121,4 @@ TEST(TimerStress, ADistantDeadlineNeverComesFirst) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::timer_stress

@@ -29,7 +29,7 @@
 #include "stress/storm.hpp"
 #include "support/net.hpp"
 
-namespace gmp {
+namespace gmp::until_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -546,4 +546,4 @@ TEST(UntilStress, DescriptorsOfAcceptsAndDialsAreConserved) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::until_stress

@@ -16,7 +16,7 @@
 #include "stress/storm.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::waker_stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -276,4 +276,4 @@ TEST(WakerStress, StopsWaitForForeignAwaitsThatCome) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::waker_stress

@@ -35,6 +35,15 @@ class Headers(unittest.TestCase):
         anything = "template <class... A> long select(A&&...);"
         self.assertIn("does not stand alone", self.complaint("namespace gmp { %s template <class... A> long send(A&&...) = delete; }\n" % anything))
 
+    def test_the_build_has_shown_what_a_source_file_includes_first(self):
+        with tempfile.TemporaryDirectory() as root:
+            os.makedirs(os.path.join(root, "src", "wait"))
+            with open(os.path.join(root, "src", "wait", "x.cpp"), "w", encoding="utf-8") as file:
+                file.write('// x\n#include "wait/x.hpp"\n\n#include <string>\n#include "wait/y.hpp"\n')
+            with open(os.path.join(root, "src", "wait", "z.cpp"), "w", encoding="utf-8") as file:
+                file.write('#include <string>\n#include "wait/z.hpp"\n')
+            self.assertEqual(headers.shown_by_the_build(root), {"wait/x.hpp"})
+
     def test_private_headers_may_hide_what_they_like(self):
         text = "namespace gmp { namespace time { int x(); } }\n"
         self.assertIsNone(self.complaint(text, "gmp/detail/x.hpp"))

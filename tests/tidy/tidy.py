@@ -75,6 +75,24 @@ def check_heads(tree):
             yield path, 2, f"says it is in {said[1]} (floor {said[2]}), but stands in {room} (floor {floor_of(room)})"
 
 
+def check_guards(tree):
+    """A header may be included twice. (That it stands alone is for headers.py.)"""
+    for path, source in tree.sources.items():
+        if path.endswith(".hpp") and not any(line.split() == ["#pragma", "once"] for line in source.code):
+            yield path, 1, "has no #pragma once"
+
+
+TESTS = re.compile(r"tests/(?:unit|go|stress|tls|fault)/(?:\w+/)*(\w+_(?:test|stress))\.cpp")
+
+
+def check_test_namespaces(tree):
+    """Several files of tests may be compiled as one, so the names of each stand in a namespace of its own."""
+    for path, source in tree.sources.items():
+        match = TESTS.fullmatch(path)
+        if match and not re.search(r"^namespace gmp(?:::\w+)*::\w*" + match[1] + r" \{$", source.text, re.MULTILINE):
+            yield path, 1, f"its tests must stand in namespace gmp::{match[1]}"
+
+
 # --- rooms and floors ------------------------------------------------------------------------------------------------------------
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -250,6 +268,8 @@ def check_suppressions(tree):
 
 CHECKS = [
     check_heads,
+    check_guards,
+    check_test_namespaces,
     check_rooms,
     check_system_headers,
     check_labels,

@@ -45,6 +45,17 @@ class Heads(Case):
         text = "// src/wait/sema.cpp — x.\n// Room: wait (floor 3).\n"
         self.objects(tidy.check_heads, tidy.Tree({"src/wait/sema.cpp": text}), "line 2 must be '// Go: ")
 
+    def test_objects_to_a_header_without_a_guard(self):
+        self.objects(tidy.check_guards, tree("src/wait/x.hpp", "// #pragma once\nint f();\n"), "no #pragma once")
+        self.accepts(tidy.check_guards, tree("src/wait/x.hpp", "#pragma once\nint f();\n"))
+        self.accepts(tidy.check_guards, tree("src/wait/x.cpp", "int f();\n"))
+
+    def test_objects_to_tests_whose_names_may_meet_others(self):
+        self.objects(tidy.check_test_namespaces, tree("tests/unit/sync/x_test.cpp", "namespace gmp {\nnamespace {\n"), "namespace gmp::x_test")
+        self.objects(tidy.check_test_namespaces, tree("tests/stress/x_stress.cpp", "namespace gmp::y_stress {\n"), "namespace gmp::x_stress")
+        self.accepts(tidy.check_test_namespaces, tree("tests/unit/sync/x_test.cpp", "namespace gmp::detail::x_test {\nnamespace {\n"))
+        self.accepts(tidy.check_test_namespaces, tree("tests/fault/kernel.cpp", "namespace gmp::test {\n"))
+
     def test_objects_to_an_unknown_room(self):
         self.objects(tidy.check_heads, tree("src/attic/x.cpp", "", "attic", 7), "is in no room")
 

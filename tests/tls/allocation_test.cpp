@@ -10,10 +10,11 @@
 
 #include <openssl/crypto.h>
 
+#include <atomic>
 #include <cstdlib>
-#include <new>
 
 #include "gmp/io.hpp"
+#include "support/replaced_new.hpp"
 #include "tls/pair.hpp"
 
 namespace {
@@ -21,13 +22,6 @@ namespace {
 constinit std::atomic<long> allocations{0};
 constinit std::atomic<long> openssls{0};
 constinit thread_local bool counted = false;
-
-void* allocate(std::size_t size) {
-  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
 
 void* openssl_malloc(std::size_t size, const char*, int) {
   openssls.fetch_add(1, std::memory_order_relaxed);
@@ -44,14 +38,13 @@ const bool watched = CRYPTO_set_mem_functions(&openssl_malloc, &openssl_realloc,
 
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
+  return take_memory(size, alignment);
+}
+void gmp::test::release(void* memory) noexcept { std::free(memory); }
 
-namespace gmp {
+namespace gmp::allocation_test {
 namespace {
 
 using test::ConnPair;
@@ -111,6 +104,6 @@ TEST(AllocationOfTls, AnIdleConnectionTakesWhatIsSaid) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::allocation_test
 
 #endif

@@ -16,7 +16,7 @@
 #include "support/scale.hpp"
 #include "tls/pair.hpp"
 
-namespace gmp {
+namespace gmp::conn_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -552,4 +552,4 @@ TEST(TlsConns, AStoppedExecutorLeavesNothingBehind) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::conn_test

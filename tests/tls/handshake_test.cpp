@@ -12,7 +12,7 @@
 #include "gmp/io.hpp"
 #include "tls/pair.hpp"
 
-namespace gmp {
+namespace gmp::handshake_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -504,4 +504,4 @@ TEST_P(EachNetwork, ReaderAndWriterShareOneHandshake) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::handshake_test

@@ -18,7 +18,7 @@
 #include "gmp/io.hpp"
 #include "tls/pair.hpp"
 
-namespace gmp {
+namespace gmp::peers_test {
 namespace {
 
 using net::tls_errc;
@@ -241,4 +241,4 @@ TEST(TlsPeer, NobodyStartsAnew) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::peers_test

@@ -25,7 +25,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::programs_test {
 namespace {
 
 using test::on_executor;
@@ -455,4 +455,4 @@ TEST(ChanPrograms, PrimesByMergedMultiples) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::programs_test

@@ -22,7 +22,7 @@
 #include "support/scale.hpp"
 #include "support/thrown.hpp"
 
-namespace gmp {
+namespace gmp::context_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -442,4 +442,4 @@ TEST(ContextGo, DoneInASelect) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::context_test

@@ -15,7 +15,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::pipe_test {
 namespace {
 
 using test::leaving_no_fds;
@@ -163,4 +163,4 @@ TEST(GoOsPipe, PipeCloseRace) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::pipe_test

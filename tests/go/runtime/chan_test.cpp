@@ -21,7 +21,7 @@
 #include "support/scale.hpp"
 #include "support/waiting.hpp"
 
-namespace gmp {
+namespace gmp::chan_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -435,4 +435,4 @@ TEST(GoChan, WhatBlocksAndWhatDoesNot) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::chan_test

@@ -21,7 +21,7 @@
 #include "support/child.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::crash_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -397,4 +397,4 @@ TEST(GoCrash, ASignalEndsTheProcessWithItsOwnStatus) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::crash_test

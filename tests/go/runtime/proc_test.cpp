@@ -20,7 +20,7 @@
 #include "support/child.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::proc_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -435,4 +435,4 @@ TEST(GoProc, LockedGoroutinesThatStartLockedOnes) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::proc_test

@@ -11,7 +11,7 @@
 
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::runtime_rwmutex_test {
 namespace {
 
 // TestParallelRWMutexReaders.
@@ -108,4 +108,4 @@ TEST(GoRuntimeRWMutex, ThreadsAndGoroutinesHammerOnIt) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::runtime_rwmutex_test

@@ -12,7 +12,7 @@
 #include "go/sema_acquire.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::sema_test {
 namespace {
 
 // One has the permit, another waits for it. The permit is handed over, and both race to sign: true if the waiter was first.
@@ -75,4 +75,4 @@ TEST(GoSemaHandoff, OnOneProcessorAlways) {
 TEST(GoSemaHandoff, OnTwoProcessors) { most_waiters_run_first(2); }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::sema_test

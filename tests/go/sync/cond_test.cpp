@@ -10,7 +10,7 @@
 #include "go/mailbox.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::cond_test {
 namespace {
 
 using test::Mailbox;
@@ -251,4 +251,4 @@ static_assert(!std::is_copy_constructible_v<Cond> && !std::is_copy_assignable_v<
 static_assert(!std::is_move_constructible_v<Cond> && !std::is_move_assignable_v<Cond>);
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::cond_test

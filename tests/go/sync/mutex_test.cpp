@@ -13,7 +13,7 @@
 #include "support/child.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::mutex_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -177,4 +177,4 @@ TEST(GoMutex, UnlockingWhatIsNotLockedEndsTheProcess) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::mutex_test

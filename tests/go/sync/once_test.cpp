@@ -12,7 +12,7 @@
 
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::once_test {
 namespace {
 
 // TestOnce: the count is plain, so who sees one has waited for the end of the call.
@@ -150,4 +150,4 @@ TEST(GoOnceValue, DropsItsFunctionOnceItHasTheValue) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::once_test

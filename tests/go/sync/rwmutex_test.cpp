@@ -9,7 +9,7 @@
 #include "go/mailbox.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::rwmutex_test {
 namespace {
 
 using test::Mailbox;
@@ -156,4 +156,4 @@ TEST(GoRWMutex, ItsRLockerLocksForReading) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::rwmutex_test

@@ -15,7 +15,7 @@
 #include "go/sema_acquire.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::semaphore_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -184,4 +184,4 @@ TEST(GoSemaphore, FirstComeFirstServedWhateverTheWeight) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::semaphore_test

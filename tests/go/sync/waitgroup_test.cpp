@@ -11,7 +11,7 @@
 #include "go/mailbox.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::waitgroup_test {
 namespace {
 
 Task<> two_barriers(WaitGroup& first, WaitGroup& second) {
@@ -98,4 +98,4 @@ TEST(GoWaitGroup, WorksBehindAByteInAStruct) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::waitgroup_test

@@ -17,7 +17,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::sleep_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -216,4 +216,4 @@ TEST(GoSleep, TwoThatWakeEachOtherDoNotStarveIt) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::sleep_test

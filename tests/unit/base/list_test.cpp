@@ -12,7 +12,7 @@
 
 #include "gmp/detail/base/random.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::list_test {
 namespace {
 
 struct Node {
@@ -217,4 +217,4 @@ TEST(List, GlobalsAreConstantInitialised) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::list_test

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-namespace gmp::detail {
+namespace gmp::detail::random_test {
 namespace {
 
 TEST(Random, SameSeedGivesTheSameRow) {
@@ -120,4 +120,4 @@ TEST(RandomOrder, UsesManyStrides) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::random_test

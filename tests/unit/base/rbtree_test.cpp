@@ -15,7 +15,7 @@
 #include "gmp/detail/base/random.hpp"
 #include "unit/base/rbtree_verify.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::rbtree_test {
 namespace {
 
 struct Item : RbNode {
@@ -299,4 +299,4 @@ TEST(RbVerifier, FindsEachKindOfDamage) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::rbtree_test

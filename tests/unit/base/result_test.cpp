@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace gmp {
+namespace gmp::result_test {
 namespace {
 
 std::error_code sys(int number) { return {number, errno_category()}; }
@@ -394,4 +394,4 @@ TEST(OpError, CopiesShareTheirText) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::result_test

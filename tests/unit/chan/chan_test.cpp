@@ -23,7 +23,7 @@
 #include "support/waiting.hpp"
 #include "unit/chan/tracer.hpp"
 
-namespace gmp {
+namespace gmp::chan_test {
 namespace {
 
 using test::Fragile;
@@ -455,4 +455,4 @@ TEST(Chan, AnAggregateIsSentByMoved) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::chan_test

@@ -18,7 +18,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::after_done_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -115,4 +115,4 @@ TEST(AfterDone, OfADeadlineWhoseExecutorHasStopped) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::after_done_test

@@ -17,7 +17,7 @@
 #include "support/net.hpp"
 #include "support/thrown.hpp"
 
-namespace gmp {
+namespace gmp::group_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -204,4 +204,4 @@ TEST(Group, BadInput) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::group_test

@@ -28,7 +28,7 @@
 #include "support/scale.hpp"
 #include "support/waiting.hpp"
 
-namespace gmp {
+namespace gmp::until_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -485,4 +485,4 @@ TEST(UntilNet, ABufferedWriterGoesOnAfterwards) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::until_test

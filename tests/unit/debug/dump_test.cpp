@@ -22,7 +22,7 @@
 #include "support/scale.hpp"
 #include "support/waiting.hpp"
 
-namespace gmp {
+namespace gmp::dump_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -212,4 +212,4 @@ TEST(Dump, OfAProgramAtFullLoad) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::dump_test

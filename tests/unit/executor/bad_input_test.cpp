@@ -22,7 +22,7 @@
 #include "support/child.hpp"
 #include "support/net.hpp"
 
-namespace gmp {
+namespace gmp::bad_input_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -169,4 +169,4 @@ TEST(BadInput, UseAfterFork) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::bad_input_test

@@ -26,7 +26,7 @@
 
 #ifndef GMPCORO_TEST_SANITIZED
 
-namespace gmp {
+namespace gmp::descriptors_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -97,6 +97,6 @@ TEST(Descriptors, AnExecutorThatCannotBeginSaysSo) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::descriptors_test
 
 #endif

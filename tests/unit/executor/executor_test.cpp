@@ -25,7 +25,7 @@
 #include "support/child.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::executor_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -422,4 +422,4 @@ TEST(ExecutorOptions, AFewThreadsAreEnoughForManyBlockingCalls) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::executor_test

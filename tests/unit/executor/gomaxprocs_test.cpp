@@ -15,7 +15,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::gomaxprocs_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -206,4 +206,4 @@ TEST(Gomaxprocs, ChangedFromSeveralGoroutinesAtOnceAndStopped) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::gomaxprocs_test

@@ -18,7 +18,7 @@
 #include "gmp/time.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::run_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -172,4 +172,4 @@ TEST(Run, AThousandTimes) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::run_test

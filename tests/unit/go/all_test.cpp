@@ -19,7 +19,7 @@
 #include "support/scale.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::all_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -246,4 +246,4 @@ TEST(All, ChildrenAreCountedAsGoroutinesAndNoneIsLeft) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::all_test

@@ -15,7 +15,7 @@
 #include "gmp/time.hpp"
 #include "support/thrown.hpp"
 
-namespace gmp {
+namespace gmp::attempt_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -106,4 +106,4 @@ TEST(Attempt, ThenCleansUpByAwaiting) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::attempt_test

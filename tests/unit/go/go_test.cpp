@@ -17,7 +17,7 @@
 #include "gmp/time.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::go_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -407,4 +407,4 @@ TEST(Go, AFunctionThatThrowsBeforeItReturnsItsTaskEndsAsThatGoroutinesException)
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::go_test

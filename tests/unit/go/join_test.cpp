@@ -17,7 +17,7 @@
 #include "support/scale.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::join_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -323,4 +323,4 @@ TEST(Join, AJoinerSeesAllThatTheGoroutineDid) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::join_test

@@ -18,7 +18,7 @@
 #include "support/scale.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::suspend_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -312,4 +312,4 @@ TEST(Suspend, WakeOnTheCallersStackDoesNotRunTheGoroutine) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::suspend_test

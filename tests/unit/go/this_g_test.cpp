@@ -21,7 +21,7 @@
 #include "support/scale.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::this_g_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -328,4 +328,4 @@ TEST(LockOsThread, AcrossAStop) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::this_g_test

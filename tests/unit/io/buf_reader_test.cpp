@@ -20,7 +20,7 @@
 #include "support/seed.hpp"
 #include "unit/io/streams.hpp"
 
-namespace gmp {
+namespace gmp::buf_reader_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -453,4 +453,4 @@ TEST(BufReader, RandomCallsGiveTheBytesInOrder) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::buf_reader_test

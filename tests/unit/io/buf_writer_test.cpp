@@ -16,7 +16,7 @@
 #include "support/seed.hpp"
 #include "unit/io/streams.hpp"
 
-namespace gmp {
+namespace gmp::buf_writer_test {
 namespace {
 
 using test::conn_pair;
@@ -169,4 +169,4 @@ TEST(BufWriter, OverAConnection) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::buf_writer_test

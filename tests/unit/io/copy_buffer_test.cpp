@@ -17,7 +17,7 @@
 #include "support/memory.hpp"
 #include "support/net.hpp"
 
-namespace gmp {
+namespace gmp::copy_buffer_test {
 namespace {
 
 using detail::CopyBuffer;
@@ -92,4 +92,4 @@ TEST(IdleConnection, CostsLessThanTwoKibibytes) {
 #endif
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::copy_buffer_test

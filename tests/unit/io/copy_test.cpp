@@ -20,7 +20,7 @@
 #include "unit/io/streams.hpp"
 #include "unit/os/files.hpp"
 
-namespace gmp {
+namespace gmp::copy_test {
 namespace {
 
 using test::conn_pair;
@@ -436,4 +436,4 @@ TEST(Copy, ThroughBuffers) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::copy_test

@@ -24,7 +24,7 @@
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::addr_test {
 namespace {
 
 using net::Addr;
@@ -465,4 +465,4 @@ TEST(NetOpError, ACodeThatWasReplacedDropsTheDetailsOfTheOld) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::addr_test

@@ -19,7 +19,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::close_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -371,4 +371,4 @@ TEST(Close, ANumberThatComesBackIsAnotherConnection) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::close_test

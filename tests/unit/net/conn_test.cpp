@@ -25,7 +25,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::conn_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -472,4 +472,4 @@ TEST(Conn, TooManyOperationsAtOnceAreALogicError) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::conn_test

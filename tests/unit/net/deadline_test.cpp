@@ -14,7 +14,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::deadline_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -309,4 +309,4 @@ TEST(Deadline, NoByteIsLostAtTheBorder) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::deadline_test

@@ -19,7 +19,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::dial_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -311,4 +311,4 @@ TEST(Dial, HoldsUpNobody) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::dial_test

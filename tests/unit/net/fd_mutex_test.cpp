@@ -15,7 +15,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::fd_mutex_test {
 namespace {
 
 using Got = FdMutex::Got;
@@ -284,4 +284,4 @@ TEST(FdMutex, StressEveryRoundHasOneLast) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::fd_mutex_test

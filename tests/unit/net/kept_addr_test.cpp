@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace gmp::detail {
+namespace gmp::detail::kept_addr_test {
 namespace {
 
 TEST(KeptAddr, GivesBackWhatItWasGiven) {
@@ -37,4 +37,4 @@ TEST(KeptAddr, GivesBackWhatItWasGiven) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::kept_addr_test

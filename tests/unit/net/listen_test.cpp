@@ -19,7 +19,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::listen_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -314,4 +314,4 @@ TEST(Accept, TooManyOpenFilesIsAnErrorAndNoConnectionIsLost) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::listen_test

@@ -22,7 +22,7 @@
 #include "support/seed.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::net_executor_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -462,4 +462,4 @@ TEST(NetGomaxprocs, GsParkedOnASurplusPAreWokenAllTheSame) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::net_executor_test

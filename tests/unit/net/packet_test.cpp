@@ -17,7 +17,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::packet_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -425,4 +425,4 @@ TEST(Unixgram, TwoWithNamesAnswerEachOther) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::packet_test

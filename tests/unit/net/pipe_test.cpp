@@ -18,7 +18,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp {
+namespace gmp::pipe_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -326,4 +326,4 @@ TEST(Pipe, ALoneReaderIsADeadlock) {
 #endif
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::pipe_test

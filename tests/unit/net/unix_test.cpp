@@ -16,7 +16,7 @@
 #include "net/socket.hpp"
 #include "support/net.hpp"
 
-namespace gmp {
+namespace gmp::unix_test {
 namespace {
 
 using test::conn_pair;
@@ -229,4 +229,4 @@ TEST(FromFd, WhatItDoesNotTakeStaysTheCallers) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::unix_test

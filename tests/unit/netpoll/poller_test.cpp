@@ -42,7 +42,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::poller_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -1358,4 +1358,4 @@ TEST(UringRefused, SaysWhatToChange) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::poller_test

@@ -31,7 +31,7 @@ const std::string& seamed_uring_refused();
 }  // namespace gmp::detail
 #include "../../../src/netpoll/uring.cpp"
 
-namespace gmp::detail {
+namespace gmp::detail::uring_seam_test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -157,4 +157,4 @@ TEST_F(UringSeamTest, ACancelledOpThatSaysEagainIsOver) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::uring_seam_test

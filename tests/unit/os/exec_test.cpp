@@ -21,7 +21,7 @@
 #include "support/scale.hpp"
 #include "unit/os/files.hpp"
 
-namespace gmp {
+namespace gmp::exec_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -271,4 +271,4 @@ TEST(Exec, AProcessThatOutlivesItsExecutorIsReapedByTheNextStart) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::exec_test

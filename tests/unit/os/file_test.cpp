@@ -27,7 +27,7 @@
 #include "support/seed.hpp"
 #include "unit/os/files.hpp"
 
-namespace gmp {
+namespace gmp::file_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -485,4 +485,4 @@ TEST(FromFd, ATerminalIsWaitedForByThePoller) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::file_test

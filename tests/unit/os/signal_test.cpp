@@ -28,7 +28,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::signal_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -243,4 +243,4 @@ TEST(Signal, ADyingChildDisturbsNobody) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::signal_test

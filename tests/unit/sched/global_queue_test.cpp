@@ -12,7 +12,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::global_queue_test {
 namespace {
 
 TEST(GlobalQueue, IsFirstInFirstOut) {
@@ -46,4 +46,4 @@ TEST(GlobalQueue, IsFirstInFirstOut) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::global_queue_test

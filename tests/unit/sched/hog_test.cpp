@@ -21,7 +21,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::hog_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -262,4 +262,4 @@ TEST(Hogs, APairThatWakesEachOtherStarvesNobody) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::hog_test

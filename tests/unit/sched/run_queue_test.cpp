@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-namespace gmp::detail {
+namespace gmp::detail::run_queue_test {
 namespace {
 
 struct Item {
@@ -270,4 +270,4 @@ TEST(RunQueueThreads, EachItemComesOnceWithThreeThieves) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::run_queue_test

@@ -23,7 +23,7 @@
 #include "support/waiting.hpp"
 #include "unit/chan/tracer.hpp"
 
-namespace gmp {
+namespace gmp::select_test {
 namespace {
 
 using test::Fragile;
@@ -434,4 +434,4 @@ TEST(SelectStop, ChannelsInFramesOlderAndNewer) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::select_test

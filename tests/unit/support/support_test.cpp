@@ -12,7 +12,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp::test {
+namespace gmp::test::support_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -86,4 +86,4 @@ TEST(Scale, MultipliesButNeverBelowTheLeastThatMakesSense) {
 }
 
 }  // namespace
-}  // namespace gmp::test
+}  // namespace gmp::test::support_test

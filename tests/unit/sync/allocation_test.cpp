@@ -5,22 +5,13 @@
 // own allocator it would hide.
 #include <gtest/gtest.h>
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GMPCORO_TEST_SANITIZED
-#endif
-#endif
-#else
-#define GMPCORO_TEST_SANITIZED
-#endif
+#include "support/memory.hpp"
 
 #ifndef GMPCORO_TEST_SANITIZED
 
 #include <atomic>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <thread>
 #include <vector>
 
@@ -31,49 +22,22 @@
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "support/replaced_new.hpp"
 
 namespace {
 
 constinit std::atomic<long> allocations{0};
 constinit thread_local bool counted = false;
 
-void* allocate(std::size_t size, std::size_t alignment) noexcept {
-  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
-  if (size == 0) size = 1;
-  if (alignment <= alignof(std::max_align_t)) return std::malloc(size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-
-void* allocate_or_throw(std::size_t size, std::size_t alignment = 1) {
-  void* memory = allocate(size, alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
-
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate_or_throw(size); }
-void* operator new[](std::size_t size) { return allocate_or_throw(size); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_throw(size, number(alignment)); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept { return allocate(size, number(alignment)); }
-void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept { return allocate(size, number(alignment)); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
+  return take_memory(size, alignment);
+}
+void gmp::test::release(void* memory) noexcept { std::free(memory); }
 
-namespace gmp {
+namespace gmp::allocation_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -248,6 +212,6 @@ TEST(Allocation, APlainThreadThatSleepsAllocatesNothingEither) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::allocation_test
 
 #endif

@@ -23,7 +23,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::cond_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -345,4 +345,4 @@ TEST(Cond, WhoWasWokenMayDestroyItWhileSignalReturns) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::cond_test

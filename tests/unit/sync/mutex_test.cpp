@@ -23,7 +23,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::mutex_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -558,4 +558,4 @@ TEST(Mutex, AwaitedOffAGoroutineIsALogicError) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::mutex_test

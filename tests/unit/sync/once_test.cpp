@@ -23,7 +23,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::once_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -469,4 +469,4 @@ TEST(OnceValue, StoppedInTheMiddleEveryCallerIsToldSo) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::once_test

@@ -23,7 +23,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::rwmutex_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -491,4 +491,4 @@ TEST(RWMutex, ARecursiveReaderDeadlocksIfAWriterCameInBetween) {
 #endif
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::rwmutex_test

@@ -23,7 +23,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::semaphore_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -355,4 +355,4 @@ TEST(Semaphore, DestroyedWhileSomebodyWaitsForMoreThanThereAreIsFatalToo) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::semaphore_test

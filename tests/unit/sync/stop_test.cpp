@@ -22,7 +22,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::stop_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -451,4 +451,4 @@ TEST(SyncStop, TwoExecutorsAtOnce) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::stop_test

@@ -24,7 +24,7 @@
 #include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::waitgroup_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -382,4 +382,4 @@ TEST(WaitGroup, MayBeDestroyedWithACounterIfNobodyWaits) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::waitgroup_test

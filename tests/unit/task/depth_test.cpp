@@ -20,7 +20,7 @@
 #include "support/scale.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::depth_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -172,4 +172,4 @@ TEST(Depth, JoinsOfEndedGoroutinesInALoop) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::depth_test

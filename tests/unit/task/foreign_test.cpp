@@ -20,7 +20,7 @@
 #include "gmp/time.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::foreign_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -354,4 +354,4 @@ TEST(Foreign, ManyAtOnceFromManyThreads) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::foreign_test

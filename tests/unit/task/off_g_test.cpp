@@ -13,7 +13,7 @@
 #include "gmp/task.hpp"
 #include "gmp/time.hpp"
 
-namespace gmp {
+namespace gmp::off_g_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -130,4 +130,4 @@ TEST(OffG, IdIsZeroAndThereIsNoCurrentExecutor) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::off_g_test

@@ -19,7 +19,7 @@
 #include "support/child.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::task_test {
 namespace {
 
 using test::Ender;
@@ -423,4 +423,4 @@ TEST(Task, ABodyThatTheCompilerHasLostIsReported) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::task_test

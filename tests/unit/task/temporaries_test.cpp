@@ -19,7 +19,7 @@
 #include "gmp/task.hpp"
 #include "unit/task/probe.hpp"
 
-namespace gmp {
+namespace gmp::temporaries_test {
 namespace {
 
 using test::Probe;
@@ -229,4 +229,4 @@ TEST_F(Temporaries, AggregatesInsideTheExpression) {
 #endif
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::temporaries_test

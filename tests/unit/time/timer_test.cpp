@@ -25,7 +25,7 @@
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
-namespace gmp {
+namespace gmp::timer_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -372,4 +372,4 @@ TEST(Timers, AHundredThousandAtOnce) {
 }
 
 }  // namespace
-}  // namespace gmp
+}  // namespace gmp::timer_test

@@ -13,7 +13,7 @@
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::notify_list_test {
 namespace {
 
 struct Sleeper : Waiter {
@@ -111,4 +111,4 @@ TEST(NotifyList, ThreadsAreEachWokenOnce) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::notify_list_test

@@ -43,6 +43,9 @@ struct SemaRootVerifier {
   }
 };
 
+}  // namespace gmp::detail
+
+namespace gmp::detail::sema_test {
 namespace {
 
 /// A waiter of no thread: its parker remembers that it was woken.
@@ -268,4 +271,4 @@ TEST(Sema, WithdrawnOrGrantedNeverBothNeverNeither) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::sema_test

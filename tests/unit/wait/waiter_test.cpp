@@ -8,7 +8,7 @@
 
 #include "support/scale.hpp"
 
-namespace gmp::detail {
+namespace gmp::detail::waiter_test {
 namespace {
 
 TEST(ThreadParker, WakingFirstIsNotLost) {
@@ -53,4 +53,4 @@ TEST(WakeList, WakesEachInOrderAndNoneStaysLinked) {
 }
 
 }  // namespace
-}  // namespace gmp::detail
+}  // namespace gmp::detail::waiter_test
