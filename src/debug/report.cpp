@@ -11,6 +11,7 @@
 
 #include "debug/dump.hpp"
 #include "gmp/debug.hpp"
+#include "sched/panic.hpp"
 #include "sys/os.hpp"
 #include "sys/patience.hpp"
 

@@ -2,7 +2,7 @@
 // Go: none.  Room: go (floor 4).
 #include "gmp/detail/go/waker.hpp"
 
-#include "sched/sched.hpp"
+#include <utility>
 
 namespace gmp::detail {
 
@@ -51,13 +51,11 @@ bool WakerBlock::wake() noexcept {
       return true;
     }
     gp = g_;
-    sched = gp->sched_;
-    sched->enter_user();  // until the hope is given back below
+    sched = hope_keep(gp);
     hope_ = false;
   }
   ready(gp);
-  sched->hopes_.fetch_sub(1, seq_cst);  // [HOPE] after the g is queued
-  sched->leave_user();
+  hope_end_kept(sched);
   return true;
 }
 
@@ -75,7 +73,8 @@ bool WakerBlock::withdraw(Waiter* w) noexcept {
 }
 
 void WakerBlock::unref_waker() noexcept {
-  if (wakers_.fetch_sub(1, acq_rel) == 1) {  // [WAKER-REFS]
+  // Relaxed: a wake() that came before in the order of this count comes before in the order of lock_ too, or that would turn round.
+  if (wakers_.fetch_sub(1, relaxed) == 1) {
     LockGuard guard(lock_);
     if (state_ == fresh || state_ == parked) {
       state_ = forgotten;
@@ -86,7 +85,7 @@ void WakerBlock::unref_waker() noexcept {
 }
 
 void WakerBlock::unref() noexcept {
-  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [WAKER-REFS]
+  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // the last one out sees all that the others did
 }
 
 }  // namespace gmp::detail

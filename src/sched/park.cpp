@@ -36,6 +36,16 @@ std::uint32_t cheap_random() noexcept {
 void hope_begin(G* gp) noexcept { gp->sched_->hopes_.fetch_add(1, seq_cst); }  // [HOPE] before the g parks
 void hope_end(G* gp) noexcept { gp->sched_->hopes_.fetch_sub(1, seq_cst); }    // [HOPE] after it was queued
 
+Sched* hope_keep(G* gp) noexcept {
+  Sched* sched = gp->sched_;
+  sched->enter_user();
+  return sched;
+}
+void hope_end_kept(Sched* sched) noexcept {
+  sched->hopes_.fetch_sub(1, seq_cst);  // [HOPE] after the g was queued
+  sched->leave_user();
+}
+
 void outside_hope_begins() noexcept { outside_hopes.fetch_add(1, seq_cst); }  // [HOPE]
 void outside_hope_ends() noexcept { outside_hopes.fetch_sub(1, seq_cst); }    // [HOPE]
 

@@ -24,6 +24,7 @@
 #include <system_error>
 #include <utility>
 
+#include "sched/panic.hpp"
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sys/os.hpp"

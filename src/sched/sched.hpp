@@ -311,12 +311,6 @@ void for_each_g(void (*fn)(G*, void*), void* context);
 std::vector<G*> gs_of(const Sched* sched);  // those not dead at some instant
 
 // ---- upcalls: the scheduler knows nothing of texts, frames' types and channels; the room debug defines these
-void report_panic(Sched* sched, G* gp, std::exception_ptr thrown) noexcept;  // may return if Options::on_panic does
-/// An exception has left gp, and its JoinHandle decides what becomes of it: what a panic needs to know, kept beyond the g. Null: no memory.
-struct LatePanic;
-LatePanic* note_panic(Sched* sched, G* gp) noexcept;
-void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept;  // the handle was dropped; may return, as report_panic()
-void forget_panic(LatePanic* late) noexcept;
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy);
 std::string describe(G* gp);

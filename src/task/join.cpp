@@ -3,8 +3,9 @@
 #include "gmp/detail/task/join.hpp"
 
 #include <stdexcept>
+#include <utility>
 
-#include "sched/sched.hpp"
+#include "sched/panic.hpp"
 
 namespace gmp::detail {
 
@@ -15,58 +16,83 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   self->thrown_ = std::move(*static_cast<std::exception_ptr*>(thrown));
   const bool has_thrown = self->thrown_ != nullptr;
   if (has_thrown) self->late_ = note_panic(gp->sched_, gp);
-  if ((self->flags_.fetch_or(g_ended, acq_rel) & no_handle) != 0 && has_thrown && !tearing_down())  // [JOIN-FLAGS] J3
-    report_panic(gp->sched_, gp, self->thrown_);
-  Waiter* joiner = self->slot_.exchange(self->ended_mark(), acq_rel);  // [JOIN] J1, J2
-  if (joiner != nullptr && joiner != self->given_up_mark()) wake(joiner);
+  bool nobody_asks = false;
+  Waiter* joiner = nullptr;
+  {
+    LockGuard guard(self->lock_);
+    self->ended_.store(true, release);  // [JOIN-ENDED] J2
+    nobody_asks = self->handle_gone_;
+    joiner = std::exchange(self->joiner_, nullptr);  // J1
+  }
+  if (nobody_asks && has_thrown && !tearing_down()) report_panic(gp->sched_, gp, self->thrown_);  // J3
+  if (joiner != nullptr) wake(joiner);
   self->unref();
 }
 
 bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) {
   w.g_ = gp;
   park_begin(gp, leaf, WaitReason::join, &w);
-  Waiter* found = nullptr;
-  const bool gives_up_itself = gives_up(w);
-  if (!gives_up_itself && slot_.compare_exchange_strong(found, &w, acq_rel, acquire)) return true;  // [JOIN] J1
-  park_abort(gp);  // after it nobody withdraws w any more
-  Waiter* mark = given_up_mark();
-  const bool was_marked = slot_.compare_exchange_strong(mark, nullptr, acq_rel, acquire);  // [JOIN] J1
-  w.withdrawn_ = gives_up_itself || was_marked || found == given_up_mark();
-  if (!w.withdrawn_ && found != ended_mark()) throw_joined();
+  bool joined_by_another = false;
+  {
+    LockGuard guard(lock_);
+    if (!ended_.load(relaxed)) {  // lock_
+      w.withdrawn_ = gives_up(w);
+      joined_by_another = !w.withdrawn_ && joiner_ != nullptr;
+      if (!w.withdrawn_ && !joined_by_another) {
+        joiner_ = &w;
+        return true;
+      }
+    }
+  }
+  park_abort(gp);
+  if (joined_by_another) throw_joined();
   return false;
 }
 
 bool JoinWaiter::withdraw(Waiter* waiter) noexcept {
   auto& w = static_cast<JoinWaiter&>(*waiter);
-  Atomic<Waiter*>& slot = w.block_->slot_;
-  Waiter* found = slot.load(relaxed);  // a guess: the CAS decides
-  while (found == waiter || (found == nullptr && !tearing_down())) {
-    Waiter* next = found == waiter ? nullptr : w.block_->given_up_mark();
-    if (slot.compare_exchange_weak(found, next, acq_rel, relaxed)) return w.withdrawn_ = next == nullptr;  // [JOIN] J1
+  LockGuard guard(w.block_->lock_);
+  if (w.block_->joiner_ != waiter) {
+    w.give_up_.store(true, relaxed);
+    return false;
   }
-  return false;
+  w.block_->joiner_ = nullptr;
+  return w.withdrawn_ = true;
 }
 
 void JoinBlock::wait_blocking() {
   ThreadParker parker;
   JoinWaiter w(this);
   w.thread_ = &parker;
-  Waiter* nobody = nullptr;
-  if (slot_.compare_exchange_strong(nobody, &w, acq_rel, acquire)) {  // [JOIN] J1
-    parker.park();
-    return;
+  bool joined_by_another = false;
+  {
+    LockGuard guard(lock_);
+    if (ended_.load(relaxed)) return;  // lock_
+    joined_by_another = joiner_ != nullptr;
+    if (!joined_by_another) joiner_ = &w;
   }
-  if (nobody != ended_mark()) throw_joined();
+  if (joined_by_another) throw_joined();
+  parker.park();
 }
 
 void JoinBlock::take() {
-  if ((flags_.fetch_or(taken, acq_rel) & taken) != 0) throw_joined();  // [JOIN-FLAGS]
+  bool was_taken = false;
+  {
+    LockGuard guard(lock_);
+    was_taken = std::exchange(taken_, true);
+  }
+  if (was_taken) throw_joined();
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
 }
 
 void JoinBlock::handle_gone() noexcept {
-  const std::uint32_t was = flags_.fetch_or(no_handle, acq_rel);  // [JOIN-FLAGS] J3
-  if ((was & g_ended) != 0 && (was & taken) == 0 && thrown_ != nullptr && !tearing_down()) report_late_panic(late_, thrown_);
+  bool is_last = false;
+  {
+    LockGuard guard(lock_);
+    handle_gone_ = true;
+    is_last = ended_.load(relaxed) && !taken_;  // lock_
+  }
+  if (is_last && thrown_ != nullptr && !tearing_down()) report_late_panic(late_, thrown_);  // J3
   unref();
 }
 

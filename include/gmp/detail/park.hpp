@@ -88,6 +88,10 @@ void blocking_let_go(G* gp, FrameLink& leaf) noexcept;
 /// What keeps hope that a parked g will be woken from outside (a live Waker, a foreign await): counted, for the deadlock report.
 void hope_begin(G* gp) noexcept;
 void hope_end(G* gp) noexcept;
+/// The end of a hope by who makes gp ready, which may be its last act: hope_keep() comes before ready(gp), and keeps the executor until
+/// hope_end_kept().
+Sched* hope_keep(G* gp) noexcept;
+void hope_end_kept(Sched* sched) noexcept;
 /// The same from outside all executors: as long as signals or a stop_token may come.
 void outside_hope_begins() noexcept;
 void outside_hope_ends() noexcept;

@@ -38,8 +38,7 @@ class WakerBlock : Immovable {
  public:
   explicit WakerBlock(G* gp) noexcept;
 
-  bool claim() noexcept { return !claimed_.exchange(true, acq_rel); }  // [WAKER-CLAIM] WK3
-  bool claimed() const noexcept { return claimed_.load(acquire); }     // [WAKER-CLAIM]
+  bool claim() noexcept { return !claimed_.exchange(true, relaxed); }  // WK3; the value goes by lock_
   bool wake() noexcept;                                                  // after claim() and the value
   bool park(FrameLink& leaf, Waiter& w) noexcept;                        // false: woken already
   bool withdraw(Waiter* w) noexcept;                                     // the g, or who destroys it, waits no more. Null: f threw

@@ -1,11 +1,11 @@
 // include/gmp/detail/task/join.hpp — the meeting point of a spawned g and whoever joins it.
 // Go: none (a channel or WaitGroup does it there).  Room: task (floor 4).
 //
-// One block, owned by the g and the handle.  slot_ is null, the one joiner's waiter, or `ended`:
-//   J1  the joiner CASes null -> waiter; the end of the g exchanges `ended` in, and wakes whom it finds; a withdrawal CASes waiter -> null, or, if
-//       the joiner has not come yet, null -> `given up`, which the joiner finds, and takes away.                                          [JOIN]
-//   J2  the outcome is written before `ended`, and read after.
-//   J3  flags_ decides about an exception that nobody has taken: of "the g has ended" and "the handle is gone" the later one reports the panic.
+// One block, owned by the g and the handle.  Under its lock:
+//   J1  the joiner leaves its waiter, unless the g has ended or another one is there; the end of the g takes the waiter out, and wakes it; a
+//       withdrawal takes it out too, or, if its g is still on its way here, leaves word in the waiter, as every queue does (Waiter W4).
+//   J2  the outcome is written before the g has `ended`, and read after.                                                            [JOIN-ENDED]
+//   J3  of "the g has ended" and "the handle is gone" the later one reports an exception that nobody has taken.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include <source_location>
 
 #include "gmp/detail/park.hpp"
+#include "gmp/detail/sys/lock.hpp"
 #include "gmp/detail/task/promise.hpp"
 #include "gmp/detail/wait/waiter.hpp"
 #include "gmp/task.hpp"
@@ -29,7 +30,7 @@ class JoinBlock : public GEnd, Immovable {
  public:
   JoinBlock() noexcept;
 
-  bool done() const noexcept { return slot_.load(acquire) == ended_mark(); }  // [JOIN] J2
+  bool done() const noexcept { return ended_.load(acquire); }  // [JOIN-ENDED] J2
   /// Parks gp; false: the g has ended, or w is withdrawn. Throws std::logic_error if somebody else joins it already.
   bool park(G* gp, FrameLink& leaf, JoinWaiter& w);
   void wait_blocking();
@@ -43,15 +44,15 @@ class JoinBlock : public GEnd, Immovable {
   virtual ~JoinBlock();
 
  private:
-  enum Flags : std::uint32_t { g_ended = 1, no_handle = 2, taken = 4 };
   static void on_end(GEnd* self, G* gp, void* thrown) noexcept;
-  Waiter* ended_mark() const noexcept { return const_cast<Waiter*>(reinterpret_cast<const Waiter*>(this)); }
-  Waiter* given_up_mark() const noexcept { return const_cast<Waiter*>(reinterpret_cast<const Waiter*>(&slot_)); }
 
   friend struct JoinWaiter;
-  Atomic<Waiter*> slot_{nullptr};
-  Atomic<std::uint32_t> flags_{0};
+  Lock lock_;
+  Atomic<bool> ended_{false};      // written under lock_
+  bool handle_gone_ = false;       // lock_
+  bool taken_ = false;             // lock_: the outcome
   Atomic<std::uint32_t> refs_{2};  // [JOIN-REFS] the g's and the handle's; the last one out sees all that the other did
+  Waiter* joiner_ = nullptr;       // lock_
   std::exception_ptr thrown_;
   LatePanic* late_ = nullptr;       // with thrown_: what the panic needs that it may become after its g has gone (J3)
 };
