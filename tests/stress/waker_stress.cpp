@@ -28,11 +28,9 @@ template <class T>
 class Box {
  public:
   void put(T value) {
-    {
-      std::lock_guard guard(mutex_);
-      values_.push_back(std::move(value));
-    }
-    changed_.notify_one();
+    std::lock_guard guard(mutex_);
+    values_.push_back(std::move(value));
+    changed_.notify_one();  // under the lock: who takes the value may end all this
   }
   // False: closed and empty. Takes any, not the oldest.
   bool take(T& value, Dice& dice) {
