@@ -213,26 +213,22 @@ Addr Addr::unix_path(Kind kind, std::string_view path) noexcept {
 }
 
 Result<Addr> Addr::parse(std::string_view network, std::string_view text) {
-  const auto failed = [](detail::Failure why) {
-    const std::error_code code = why.code;
-    return Result<Addr>(code, detail::failure_context(std::move(why)));
-  };
   detail::Network meaning;
-  if (auto why = detail::parse_network(network, meaning)) return failed(std::move(why));
+  if (auto why = detail::parse_network(network, meaning)) return detail::failed<Addr>(std::move(why));
   if (meaning.family == detail::Network::Family::path) {
     const Addr addr = unix_path(meaning.kind, text);
     if (!addr) return std::error_code(static_cast<int>(std::errc::invalid_argument), errno_category());
     return addr;
   }
   detail::HostPort parts;
-  if (auto why = detail::parse_host_port(text, parts)) return failed(std::move(why));
+  if (auto why = detail::parse_host_port(text, parts)) return detail::failed<Addr>(std::move(why));
   std::uint16_t port = 0;
-  if (auto why = detail::parse_port(meaning.kind, parts.port, port)) return failed(std::move(why));
+  if (auto why = detail::parse_port(meaning.kind, parts.port, port)) return detail::failed<Addr>(std::move(why));
   Addr addr;
-  if (!detail::parse_ip(parts.host, meaning.kind, port, addr)) return failed(detail::address_failure(text, errc::invalid_ip));
+  if (!detail::parse_ip(parts.host, meaning.kind, port, addr)) return detail::failed<Addr>(detail::address_failure(text, errc::invalid_ip));
   const bool wrong_family = (meaning.family == detail::Network::Family::ipv4_only && !addr.is_ipv4()) ||
                             (meaning.family == detail::Network::Family::ipv6_only && !addr.is_ipv6());
-  if (wrong_family) return failed(detail::address_failure(parts.host, errc::no_suitable_address));
+  if (wrong_family) return detail::failed<Addr>(detail::address_failure(parts.host, errc::no_suitable_address));
   return addr;
 }
 

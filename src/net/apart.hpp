@@ -6,10 +6,7 @@
 // The op is `idle` meanwhile (op.hpp), so a cancel sticks to it; one that comes before the call keeps it from being made.
 #pragma once
 
-#include <cerrno>
-#include <csignal>
 #include <cstdint>
-#include <ctime>
 
 #include "gmp/detail/netpoll/op.hpp"
 
@@ -20,25 +17,5 @@ using ApartCall = std::int64_t (*)(const IoOp& op, int other) noexcept;
 
 /// gp sleeps already, and is woken after op is done and has its result. False: no memory, and nothing begins.
 bool start_apart(G* gp, IoOp& op, ApartCall call, int other) noexcept;
-
-/// A call that may raise SIGPIPE in its thread, without that.
-template <class F>
-auto without_sigpipe(F call) noexcept {
-  sigset_t pipe, before, pending;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
-  sigpending(&pending);
-  const auto n = call();
-  const int error = errno;
-  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
-    const timespec now{};
-    while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
-    }
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return n;
-}
 
 }  // namespace gmp::detail

@@ -89,8 +89,7 @@ std::error_code Socket::close() const noexcept {
 std::error_code Socket::set_deadlines(time_point when, bool read, bool write) const noexcept {
   Descriptor* fd = fd_.get();
   if (fd == nullptr) return not_open();
-  const bool none = when == time_point{} || when == time_point::max();
-  return fd->set_deadline(none ? detail::never : detail::saturated_ns(when.time_since_epoch()), read, write);
+  return fd->set_deadline(when, read, write);
 }
 
 std::error_code Socket::set_deadline(time_point when) const noexcept { return set_deadlines(when, true, true); }

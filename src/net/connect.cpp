@@ -2,8 +2,6 @@
 // Go: net/tcpsock_posix.go (doDialTCP, selfConnect, spuriousENOTAVAIL).  Room: net (floor 5).
 #include "net/connect.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <new>
 

@@ -26,6 +26,7 @@
 //        its cancel flag off, then does an RMW on the word, then reads deadline_: FM3.)
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -92,6 +93,11 @@ class Descriptor : Immovable {
   /// How much of it the system takes at once. Nothing if a device lies below. By who has, or keeps from others, the writing side.
   std::size_t send_now(const void* data, std::size_t size) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
+  /// As users say it: a default-constructed or the greatest time_point is none.
+  std::error_code set_deadline(std::chrono::steady_clock::time_point when, bool read, bool write) noexcept {
+    const bool none = when == decltype(when){} || when == decltype(when)::max();
+    return set_deadline(none ? never : saturated_ns(when.time_since_epoch()), read, write);
+  }
   /// `never`: none.
   std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
   int native_handle() const noexcept { return mutex_.is_closed() ? -1 : number(); }

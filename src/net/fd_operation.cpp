@@ -42,6 +42,7 @@
 #include "net/device.hpp"
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
+#include "sys/sigpipe.hpp"
 
 namespace gmp::detail {
 

@@ -165,13 +165,11 @@ class HostLookup : Immovable {
   }
   bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   Result<std::vector<Addr>> result() {
-    using R = Result<std::vector<Addr>>;
     Destination& destination = lookup_->destination();
     if (destination.host.empty()) lookup_->failure() = lookup_failure({}, errc::no_such_host);
     Failure& why = lookup_->failure();
-    if (!why) return R(std::move(destination.addresses));
-    const std::error_code code = why.code;
-    return R(code, failure_context(std::move(why)));
+    if (!why) return Result<std::vector<net::Addr>>(std::move(destination.addresses));
+    return failed<std::vector<net::Addr>>(std::move(why));
   }
 
  private:

@@ -48,6 +48,13 @@ ErrorContextRef op_context(const char* op, std::string_view network, const net::
 /// The context of a Result that is about a file: "read PATH: is a directory".      Go: fs.PathError
 ErrorContextRef path_context(const char* op, std::string_view path) noexcept;
 
+/// A failure that is about no operation, ready to be returned.
+template <class T>
+Result<T> failed(Failure why) {
+  const std::error_code code = why.code;
+  return Result<T>(code, failure_context(std::move(why)));
+}
+
 /// A failed operation, ready to be returned.
 template <class T>
 Result<T> op_error(const char* op, std::string_view network, const net::Addr& source, const net::Addr& addr, Failure why) {

@@ -155,7 +155,7 @@ class Child : Immovable {
   Result<ExitStatus> result() {
     if (!collect()) error_ = EAGAIN;  // its pidfd said it had ended
     if (error_ == 0) return Result<ExitStatus>(status_);
-    return Result<ExitStatus>(std::error_code(error_, errno_category()), failure_context(system_failure("waitid", error_)));
+    return failed<ExitStatus>(system_failure("waitid", error_));
   }
 
  private:
@@ -383,12 +383,6 @@ Failure spawn_now(const Command& command, Spawned& out) {
 }
 
 /// What went wrong with a command, ready to be returned.
-template <class T>
-Result<T> failed(Failure why) {
-  const std::error_code code = why.code;
-  return Result<T>(code, failure_context(std::move(why)));
-}
-
 class StatusContext final : public ErrorContext {
  public:
   explicit StatusContext(const ExitStatus& status) noexcept : status_(status) {}

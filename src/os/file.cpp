@@ -105,8 +105,7 @@ std::error_code File::close() const noexcept { return fd_.get() != nullptr ? fd_
 
 std::error_code File::set_deadlines(time_point when, bool read, bool write) const noexcept {
   if (fd_.get() == nullptr) return make_error_code(errc::file_closed);
-  const bool none = when == time_point{} || when == time_point::max();
-  return fd_.get()->set_deadline(none ? detail::never : detail::saturated_ns(when.time_since_epoch()), read, write);
+  return fd_.get()->set_deadline(when, read, write);
 }
 
 int File::native_handle() const noexcept { return fd_.get() != nullptr ? fd_.get()->native_handle() : -1; }

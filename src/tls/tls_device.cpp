@@ -168,7 +168,6 @@ TlsDevice::TlsDevice(net::Conn below, const net::TlsConfig& config, bool server)
       server_name_(plain_name(config.server_name)),
       client_auth_(config.client_auth),
       context_(TlsContext::of(config, server)) {
-  for (Lane& lane : lanes_) lane.device_ = this;
   failure_ = context_->failure();
   if (!failure_) make_ssl(config);
   ERR_clear_error();

@@ -47,7 +47,6 @@ class TlsDevice final : public Device {
 
   /// One side of the descriptor above: the operation that has it, and what it does below.
   struct Lane {
-    TlsDevice* device_ = nullptr;
     FdOperation* op_ = nullptr;         // whose operation below_ is
     std::optional<FdOperation> below_;  // T2
     FdOperation* sleeper_ = nullptr;    // op_, asleep until the other side has given up a role

@@ -23,13 +23,18 @@ class Client:
         equal(self.file.read(), b"", "after the end")
 
 
-def rooms_keep_apart_who_is_in_them(program):
-    server = Server(program)
+def ann_and_bob(server):
     ann = Client(server, "ann")
-    ann.hears("* ann has joined lobby")
+    ann.hears("* ann has joined lobby")  # else bob may be there first
     bob = Client(server, "bob")
     for client in ann, bob:
         client.hears("* bob has joined lobby")
+    return ann, bob
+
+
+def rooms_keep_apart_who_is_in_them(program):
+    server = Server(program)
+    ann, bob = ann_and_bob(server)
     bob.says("good morning")
     for client in ann, bob:
         client.hears("bob: good morning")
@@ -59,11 +64,7 @@ def rooms_keep_apart_who_is_in_them(program):
 
 def who_talks_fast_loses_nobody(program):
     server = Server(program)
-    ann = Client(server, "ann")
-    ann.hears("* ann has joined lobby")  # else bob may be there first
-    bob = Client(server, "bob")
-    for client in ann, bob:
-        client.hears("* bob has joined lobby")
+    ann, bob = ann_and_bob(server)
     lines = [f"line {i}" for i in range(2000)]
     bob.says("\n".join(lines))
     for client in ann, bob:
@@ -72,11 +73,7 @@ def who_talks_fast_loses_nobody(program):
 
 def who_does_not_read_is_put_out(program):
     server = Server(program)
-    ann = Client(server, "ann")
-    ann.hears("* ann has joined lobby")  # else bob may be there first
-    bob = Client(server, "bob")
-    for client in ann, bob:
-        client.hears("* bob has joined lobby")
+    ann, bob = ann_and_bob(server)
     sleeper = Client(server, "sleeper", receive_buffer=4096)
     sleeper.says("good night")
     for client in ann, bob:

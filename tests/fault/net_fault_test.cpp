@@ -33,6 +33,7 @@
 #include "gmp/net.hpp"
 #include "gmp/sync.hpp"
 #include "support/child.hpp"
+#include "support/cpu.hpp"
 #include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -46,6 +47,7 @@ using test::Call;
 using test::Clock;
 using test::conn_pair;
 using test::ConnPair;
+using test::cpu_seconds;
 using test::Fault;
 using test::Kernel;
 using test::on_executor;
@@ -247,12 +249,6 @@ TEST(CallFault, ADialThatFailsSaysSo) {
       EXPECT_TRUE(r) << r.message();
     });
   }
-}
-
-double cpu_seconds() {
-  timespec used{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 // As Go's servers do: from 5 ms on, doubled at each failure in a row.

@@ -38,6 +38,7 @@
 #include <vector>
 
 #include "gmp/gmp.hpp"
+#include "support/cpu.hpp"
 #include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/stalls.hpp"
@@ -49,6 +50,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Dice = std::mt19937_64;
+using test::cpu_seconds;
 using test::open_fds;
 using test::resident_bytes;
 
@@ -123,12 +125,6 @@ class Span {
   Progress progress_;
   const Clock::time_point begin_, end_;
 };
-
-double cpu_seconds() {
-  timespec used{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
-}
 
 /// How much of the time in which this process's threads wanted a CPU they waited for one, since it was made.
 class Contention {

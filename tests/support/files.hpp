@@ -1,5 +1,5 @@
-// tests/unit/os/files.hpp — a directory for a test's files.
-// Go: testing (T.TempDir).  Room: tests/unit/os.
+// tests/support/files.hpp — a directory for a test's files.
+// Go: testing (T.TempDir).  Room: tests/support.
 #pragma once
 
 #include <cstdlib>

@@ -59,6 +59,12 @@ inline void wait_parked(Executor& ex, int n) {
   while (parked_in_io(&ex) < n) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+/// The result of one read, whose bytes do not matter.
+inline Task<Result<std::size_t>> read_once(net::Conn conn) {
+  char buffer[64];
+  co_return co_await conn.read(buffer);
+}
+
 struct ConnPair {
   ConnPair() noexcept {}
   ConnPair(net::Conn dialled, net::Conn accepted) noexcept : a(std::move(dialled)), b(std::move(accepted)) {}

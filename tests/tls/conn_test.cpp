@@ -28,14 +28,10 @@ using test::Clock;
 using test::ConnPair;
 using test::on_executor;
 using test::pattern;
+using test::read_once;
 using test::server_config;
 using test::shaken_pair;
 
-Task<Result<std::size_t>> read_once(net::Conn conn) {
-  char buffer[16];
-  Result<std::size_t> r = co_await conn.read(buffer);
-  co_return r;
-}
 Task<Result<std::size_t>> write_all(net::Conn conn, std::string data) {
   Result<std::size_t> r = co_await conn.write(data);
   co_return r;

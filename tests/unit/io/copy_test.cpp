@@ -14,11 +14,11 @@
 #include "gmp/net.hpp"
 #include "gmp/os.hpp"
 #include "net/splice.hpp"
+#include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 #include "unit/io/streams.hpp"
-#include "unit/os/files.hpp"
 
 namespace gmp::copy_test {
 namespace {

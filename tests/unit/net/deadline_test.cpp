@@ -22,16 +22,13 @@ using test::Clock;
 using test::conn_pair;
 using test::ConnPair;
 using test::on_executor;
+using test::read_once;
 using test::until_parked;
 
 std::string between(const net::Conn& conn) { return conn.local_addr().to_string() + "->" + conn.remote_addr().to_string(); }
 
 constexpr auto soon = 5s;  // what takes longer was not ended by the deadline
 
-Task<Result<std::size_t>> read_once(net::Conn conn) {
-  char buffer[16];
-  co_return co_await conn.read(buffer);
-}
 Task<Result<std::size_t>> write_much(net::Conn conn) {
   const std::string much(16 << 20, 'm');
   co_return co_await conn.write(much);

@@ -38,10 +38,6 @@ Task<Result<net::Received>> read_once(net::PacketConn pc) {
   char buffer[64];
   co_return co_await pc.read_from(buffer);
 }
-Task<Result<std::size_t>> read_conn(net::Conn conn) {
-  char buffer[64];
-  co_return co_await conn.read(buffer);
-}
 
 TEST(Packet, GoesToWhoIsNamedAndTellsWhoSentIt) {
   on_executor([]() -> Task<> {
@@ -305,7 +301,7 @@ TEST(PacketDial, NobodyThere) {
   on_executor([]() -> Task<> {
     const net::Addr gone = udp().local_addr();
     const net::Conn conn = (co_await net::dial("udp", gone.to_string())).value();
-    auto reader = spawn(read_conn(conn));
+    auto reader = spawn(test::read_once(conn));
     co_await until_parked(1);
     static_cast<void>((co_await conn.write("hello?")).value());
     const auto read = co_await reader;

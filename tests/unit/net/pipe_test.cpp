@@ -24,12 +24,9 @@ namespace {
 using namespace std::chrono_literals;
 using test::Clock;
 using test::on_executor;
+using test::read_once;
 using test::until_parked;
 
-Task<Result<std::size_t>> read_once(net::Conn conn) {
-  char buffer[64];
-  co_return co_await conn.read(buffer);
-}
 Task<Result<std::size_t>> write_once(net::Conn conn, std::string data = "data") { co_return co_await conn.write(data); }
 
 TEST(Pipe, AWriteEndsWhenAllOfItWasRead) {

@@ -14,6 +14,7 @@
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
 #include "net/socket.hpp"
+#include "support/files.hpp"
 #include "support/net.hpp"
 
 namespace gmp::unix_test {
@@ -22,26 +23,7 @@ namespace {
 using test::conn_pair;
 using test::ConnPair;
 using test::on_executor;
-
-/// A directory that goes with all that is in it.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "gmpcoro-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    name_ = name;
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(name_, ignored);
-  }
-  std::string operator/(std::string_view file) const { return name_ + "/" + std::string(file); }
-
- private:
-  std::string name_;
-};
+using test::TempDir;
 
 bool exists(const std::string& path) { return std::filesystem::exists(path); }
 
@@ -62,7 +44,7 @@ TEST(Unix, ConnectsByAPathAndByAName) {
   const TempDir dir;
   on_executor([&]() -> Task<> {
     const std::string abstract = "@gmpcoro-unix-" + std::to_string(::getpid());
-    for (const std::string& address : {dir / "s", abstract}) {
+    for (const std::string& address : {dir.path("s"), abstract}) {
       for (const char* network : {"unix", "unixpacket"}) {
         const net::Listener ln = net::listen(network, address).value();
         EXPECT_EQ(ln.addr().to_string(), address);
@@ -81,7 +63,7 @@ TEST(Unix, ConnectsByAPathAndByAName) {
 
 TEST(Unix, TheFileGoesAtCloseOrWithTheLastHandle) {
   const TempDir dir;
-  const std::string path = dir / "s";
+  const std::string path = dir.path("s");
   on_executor([&] {
     {
       const net::Listener ln = net::listen("unix", path).value();
@@ -103,7 +85,7 @@ TEST(Unix, TheFileGoesAtCloseOrWithTheLastHandle) {
 
 TEST(Unix, AConnectionLeavesItsListenersFile) {
   const TempDir dir;
-  const std::string path = dir / "s";
+  const std::string path = dir.path("s");
   on_executor([&]() -> Task<> {
     const net::Listener ln = net::listen("unix", path).value();
     const net::Conn a = (co_await net::dial("unix", path)).value();
@@ -118,7 +100,7 @@ TEST(Unix, AConnectionLeavesItsListenersFile) {
 TEST(Unix, WhereItCannotBe) {
   const TempDir dir;
   on_executor([&]() -> Task<> {
-    const std::string path = dir / "s", nowhere = dir / "no/s", longest = dir / std::string(108 - (dir / "").size(), 'l');
+    const std::string path = dir.path("s"), nowhere = dir.path("no/s"), longest = dir.path(std::string(108 - dir.path("").size(), 'l'));
     const net::Listener ln = net::listen("unix", path).value();
     EXPECT_EQ(net::listen("unix", path).message(), "listen unix " + path + ": bind: address already in use");
     EXPECT_EQ(net::listen("unix", nowhere).message(), "listen unix " + nowhere + ": bind: no such file or directory");
@@ -133,8 +115,8 @@ TEST(Unix, WhereItCannotBe) {
     const auto empty = co_await net::dial("unix", "");
     EXPECT_EQ(empty.message(), "dial unix: missing address");
     // A file that nobody listens at: what a server that was killed leaves.
-    const std::string left = dir / "left";
-    const net::PacketConn pc = net::listen_packet("unixgram", dir / "pc").value();
+    const std::string left = dir.path("left");
+    const net::PacketConn pc = net::listen_packet("unixgram", dir.path("pc")).value();
     std::filesystem::create_hard_link(path, left);
     EXPECT_FALSE(ln.close());
     EXPECT_TRUE(exists(left));
@@ -202,9 +184,9 @@ TEST(FromFd, AListenerAndDatagrams) {
 // A unix listener that was handed over: its file belongs to who made it.
 TEST(FromFd, LeavesTheFileOfAListener) {
   const TempDir dir;
-  const net::Listener ln = net::listen("unix", dir / "s").value();
+  const net::Listener ln = net::listen("unix", dir.path("s")).value();
   EXPECT_FALSE(net::listener_from_fd(::dup(ln.native_handle())).value().close());
-  EXPECT_TRUE(exists(dir / "s"));
+  EXPECT_TRUE(exists(dir.path("s")));
 }
 
 TEST(FromFd, WhatItDoesNotTakeStaysTheCallers) {

@@ -17,9 +17,9 @@
 #include "gmp/io.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
-#include "unit/os/files.hpp"
 
 namespace gmp::exec_test {
 namespace {

@@ -22,10 +22,10 @@
 #include "gmp/io.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
-#include "unit/os/files.hpp"
 
 namespace gmp::file_test {
 namespace {

@@ -39,8 +39,8 @@ class FdOperation : public FdWaiter, public Chainable {
     connect,    // data: the sockaddr
     recv_from,  // data: a msghdr, size 1
     send_to,    // data: a msghdr, size 1
-    read,        // as recv, of a file
-    write,       // as send, to a file
+    read,       // as recv, of a file
+    write,      // as send, to a file
     splice_in,   // to a pipe that is empty: what is there, at most size
     splice_out,  // from a pipe: as send
     send_file,   // from a file: what goes, at most size; nothing: that one's end
