@@ -85,7 +85,7 @@ void WakerBlock::unref_waker() noexcept {
 }
 
 void WakerBlock::unref() noexcept {
-  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // the last one out sees all that the others did
+  if (refs_.fetch_sub(1, acq_rel) == 1) delete this;  // [WAKER-REFS]
 }
 
 }  // namespace gmp::detail

@@ -59,7 +59,7 @@ class WakerBlock : Immovable {
   G* g_;                 // lock_; valid while hope_ or parked
   Atomic<bool> claimed_{false};
   Atomic<std::uint32_t> wakers_{1};
-  Atomic<std::uint32_t> refs_{2};
+  Atomic<std::uint32_t> refs_{2};  // [WAKER-REFS] the last one out sees all that the others did
 };
 
 template <class R>
