@@ -101,7 +101,8 @@ TEST(Signal, GoesToAllWhoWantIt) {
 }
 
 TEST(Signal, StopRestoresWhatWasThere) {
-  static std::atomic<int> caught{0};
+  static std::atomic<int> caught;  // static, as a handler captures nothing
+  caught = 0;
   struct sigaction mine = {};
   mine.sa_handler = [](int) { ++caught; };
   struct sigaction before = {};
