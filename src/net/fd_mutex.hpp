@@ -20,6 +20,7 @@
 //   FM3  every change of the word is an RMW. So of two who look at what the other has written before its RMW one sees it:
 //        closer:    closed; then looks for operations in flight, to cancel them
 //        operation: its cancel flag is reset; held; then looks at closed and at the deadline, and goes ahead             [FD-WORD]
+//        So it is with a setter of deadlines, and with who gives up another g's operation: give_up_; an RMW for nothing else; then the look.
 #pragma once
 
 #include <cstdint>
@@ -107,7 +108,8 @@ class FdMutex : Immovable {
   bool has_deadline(FdSide side) const noexcept { return (state_.load(acquire) & deadline(side)) != 0; }  // [FD-WORD]
   bool is_closed() const noexcept { return (state_.load(acquire) & closed) != 0; }                        // [FD-WORD]
   bool is_held(FdSide side) const noexcept { return (state_.load(acquire) & held(side)) != 0; }           // [FD-WORD]
-  /// Between two tries of one operation, for FM3: what others set from here on, they cancel us for.
+  /// Between two tries of one operation, for FM3: what others set from here on, they cancel us for. And for those others, if they set something
+  /// that is not in the word.
   void look_again() noexcept { state_.fetch_or(0, acq_rel); }  // [FD-WORD]
 
   /// Guards the queues, and whatever else the descriptor puts under it.

@@ -299,6 +299,7 @@ void FdOperation::cancel() noexcept {
     return;
   }
   LockGuard guard(fd_->mutex_.lock());  // [FD-CANCEL]
+  fd_->mutex_.look_again();             // FM3: give_up_, then the look at who has the side. It may be about to take it, without the lock
   fd_->cancel(side_);
 }
 
