@@ -1,7 +1,7 @@
 // tests/model/fd_mutex_model.cpp — models of net/fd_mutex.hpp: turns, a close, and who gives up; the number is released once, by the last one.
 // Go: internal/poll/fd_mutex_test.go.  Room: tests/model.
 //
-// Without FM3: operations in flight, and deadlines.
+// FM3, operations in flight, and deadlines are fd_operation_model's, and so are the orders of the word.
 #include <gtest/gtest.h>
 
 #include <cstdio>
