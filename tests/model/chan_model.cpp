@@ -267,20 +267,10 @@ const std::vector<Model> models{
     {"last handle", options, last_handle},
 };
 
-TEST(ChanModel, EachValueGoesToOneOrStays) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(ChanModel, EachValueGoesToOneOrStays) { explore_all(models); }
 
 TEST(ChanModel, EveryOrderIsNeeded) {
-  std::vector<Mutant> all;
-  for (const char* file : {"chan/claim.hpp", "chan/hchan.", "select/selection."}) {
-    const auto more = mutants(file, models);
-    all.insert(all.end(), more.begin(), more.end());
-  }
+  const auto all = mutants_of({"chan/claim.hpp", "chan/hchan.", "select/selection."}, models);
   std::printf("%s", describe(all).c_str());
   EXPECT_EQ("", unexcused(all, {}));
 }

@@ -178,12 +178,7 @@ const std::vector<Model> models{
     {"robbed twice", {.schedules = 20'000}, robbed_twice},
 };
 
-TEST(ClaimModel, APBelongsToOne) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
-  }
-}
+TEST(ClaimModel, APBelongsToOne) { explore_all(models); }
 
 TEST(ClaimModel, WithoutTheBarrierItDoesNot) {
   const Result result = explore({.schedules = 30'000}, enter_against_take<false>);

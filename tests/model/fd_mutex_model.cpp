@@ -4,7 +4,6 @@
 // FM3, operations in flight, and deadlines are fd_operation_model's, and so are the orders of the word.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <vector>
 
 #include "model/gs.hpp"
@@ -132,13 +131,7 @@ const std::vector<Model> models{
     {"gives up, closed", options, gives_up<true>},
 };
 
-TEST(FdMutexModel, TurnsReferencesAndTheEnd) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(FdMutexModel, TurnsReferencesAndTheEnd) { explore_all(models); }
 
 }  // namespace
 }  // namespace gmp::model

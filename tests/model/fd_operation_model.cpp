@@ -376,23 +376,12 @@ const std::vector<Model> models{
     {"handles go", {.schedules = 2'000}, handles_go},
 };
 
-TEST(FdOperationModel, GrantedOrWithdrawnAndNothingIsLost) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs, %llu steps each\n", model.name, static_cast<unsigned long long>(result.schedules),
-                static_cast<unsigned long long>(result.steps / result.schedules));
-  }
-}
+TEST(FdOperationModel, GrantedOrWithdrawnAndNothingIsLost) { explore_all(models); }
 
 TEST(FdOperationModel, EveryOrderIsNeeded) {
   std::vector<Model> few = models;
   for (Model& model : few) model.options.schedules /= 6;
-  auto all = mutants("net/fd_operation.cpp", few);
-  for (const char* file : {"net/descriptor.cpp", "net/fd_mutex"}) {
-    const auto more = mutants(file, few);
-    all.insert(all.end(), more.begin(), more.end());
-  }
+  const auto all = mutants_of({"net/fd_operation.cpp", "net/descriptor.cpp", "net/fd_mutex"}, few);
   std::printf("%s", describe(all).c_str());
   constexpr const char* idle = "who finds the op idle, a cancel or who has the side next, reads nothing that was written before";
   constexpr const char* rmw = "the look at the word that follows acquires it, too; and what others released goes on through an RMW";

@@ -174,18 +174,10 @@ const std::vector<Model> models{
     {"thrown and joined", {.schedules = 5'000}, thrown_and_joined},
 };
 
-TEST(JoinModel, AnOutcomeIsTakenOnceOrReported) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(JoinModel, AnOutcomeIsTakenOnceOrReported) { explore_all(models); }
 
 TEST(JoinModel, EveryOrderIsNeeded) {
-  auto all = mutants("task/join.cpp", models);
-  const auto more = mutants("task/join.hpp", models);
-  all.insert(all.end(), more.begin(), more.end());
+  const auto all = mutants_of({"task/join.cpp", "task/join.hpp"}, models);
   std::printf("%s", describe(all).c_str());
   EXPECT_EQ("", unexcused(all, {}));
 }

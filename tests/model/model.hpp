@@ -12,7 +12,7 @@
 //       model::check(queue.empty(), "something was lost");
 //     }
 //     TEST(QueueModel, EveryItemComesOnce) {
-//       const auto result = model::explore({.schedules = 20'000}, body);
+//       const auto result = model::explore({.schedules = 20'000}, body);         // or explore_all({{"name", {…}, body}, …})
 //       EXPECT_TRUE(result.failure.empty()) << result.failure;
 //     }
 //
@@ -49,6 +49,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <ostream>
 #include <source_location>
 #include <string>
@@ -173,6 +174,9 @@ struct Model {
 /// For gtest's messages.
 inline std::ostream& operator<<(std::ostream& out, const Model& model) { return out << model.name; }
 
+/// Explores each, and prints how often. What it finds is a failure of the test that calls.
+void explore_all(const std::vector<Model>& models);
+
 struct Mutant {
   std::string file, text;  // text: the source line
   unsigned line = 0, column = 0;
@@ -185,6 +189,7 @@ struct Mutant {
 /// Weakens each access in files whose name contains `file` by each step that C++ has between its order and relaxed. Lines of the file that
 /// name an order stronger than relaxed, and that no model reached, count as survivors.
 std::vector<Mutant> mutants(std::string_view file, const std::vector<Model>& models);
+std::vector<Mutant> mutants_of(std::initializer_list<std::string_view> files, const std::vector<Model>& models);
 
 /// A weakening that may survive, and why.
 struct Excuse {

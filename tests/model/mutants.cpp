@@ -125,6 +125,15 @@ bool names_an_order(const std::string& line) {
 
 }  // namespace
 
+std::vector<Mutant> mutants_of(std::initializer_list<std::string_view> files, const std::vector<Model>& models) {
+  std::vector<Mutant> all;
+  for (const std::string_view file : files) {
+    const std::vector<Mutant> more = mutants(file, models);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
 std::vector<Mutant> mutants(std::string_view file, const std::vector<Model>& models) {
   std::vector<Mutant> result;
   Mutation mutation(models, result);

@@ -4,8 +4,6 @@
 // At the end of each run the mutex must be free, with no sleeper counted (its destructor looks), no bit left, and no permit in its Sema.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
 #include "gmp/sync/mutex.hpp"
 #include "model/gs.hpp"
 #include "model/model.hpp"
@@ -259,13 +257,7 @@ const std::vector<Model> models{
     {"destroyed by the last, starving", options, destroyed_by_the_last<true>},
 };
 
-TEST(MutexModel, ExcludesLosesNobodyAndMayBeDestroyed) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-32s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(MutexModel, ExcludesLosesNobodyAndMayBeDestroyed) { explore_all(models); }
 
 TEST(MutexModel, EveryOrderIsNeeded) {
   auto found = mutants("sync/mutex.", models);

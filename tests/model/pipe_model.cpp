@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -269,14 +268,7 @@ const std::vector<Model> models{
     {"stopped", {.schedules = 2'000}, stopped},
 };
 
-TEST(PipeModel, WhatIsWrittenIsReadOrWithdrawn) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs, %llu steps each\n", model.name, static_cast<unsigned long long>(result.schedules),
-                static_cast<unsigned long long>(result.steps / result.schedules));
-  }
-}
+TEST(PipeModel, WhatIsWrittenIsReadOrWithdrawn) { explore_all(models); }
 
 TEST(PipeModel, EveryOrderIsNeeded) {
   const auto all = mutants("net/pipe.cpp", models);

@@ -4,8 +4,6 @@
 // Capacities of 2 and 4, an index of eight bits that starts just before its wrap.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
 #include "model/model.hpp"
 #include "sched/run_queue.hpp"
 

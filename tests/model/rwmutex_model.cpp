@@ -4,8 +4,6 @@
 // At the end of each run the RWMutex must be free, nobody counted, and no permit in any of its Semas.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
 #include "gmp/sync/rwmutex.hpp"
 #include "model/gs.hpp"
 #include "model/model.hpp"
@@ -292,13 +290,7 @@ const std::vector<Model> models{
     {"destroyed by the last, 0 and 3", options, destroyed_by_the_last<0, 3>},
 };
 
-TEST(RWMutexModel, ExcludesAndLosesNobody) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-32s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(RWMutexModel, ExcludesAndLosesNobody) { explore_all(models); }
 
 TEST(RWMutexModel, EveryOrderIsNeeded) {
   auto found = mutants("sync/rwmutex.", models);

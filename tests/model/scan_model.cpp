@@ -90,12 +90,7 @@ const std::vector<Model> models{
     {"ready after dump", {.schedules = 40'000, .future_reads = true}, ready_after_dump},
 };
 
-TEST(ScanModel, NoGIsQueuedWhileItsFramesAreRead) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
-  }
-}
+TEST(ScanModel, NoGIsQueuedWhileItsFramesAreRead) { explore_all(models); }
 
 TEST(ScanModel, WithoutTheBarrierOneIs) {
   const Result result = explore({.schedules = 40'000}, ready_against_dump<false>);

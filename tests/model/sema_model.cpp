@@ -5,8 +5,6 @@
 // waking and withdrawing.  waiter.cpp has orders, and each is shown to be needed.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
 #include "gmp/detail/wait/notify_list.hpp"
 #include "gmp/detail/wait/sema.hpp"
 #include "model/gs.hpp"
@@ -207,13 +205,7 @@ const std::vector<Model> models{
     {"notify against withdraw", options, notify_against_withdraw},
 };
 
-TEST(SemaModel, PermitsAndNotificationsAreNeitherLostNorDoubled) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-26s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(SemaModel, PermitsAndNotificationsAreNeitherLostNorDoubled) { explore_all(models); }
 
 TEST(SemaModel, EveryOrderInWaiterIsNeeded) {
   const auto found = mutants("wait/waiter.cpp", models);

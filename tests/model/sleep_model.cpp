@@ -99,13 +99,7 @@ const std::vector<Model> models{
     {"two fire", options, two_fire},
 };
 
-TEST(SleepModel, FiresOrIsGivenUp) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(SleepModel, FiresOrIsGivenUp) { explore_all(models); }
 
 TEST(SleepModel, EveryOrderIsNeeded) {
   const auto all = mutants("time/sleep.cpp", models);

@@ -196,12 +196,7 @@ const std::vector<Model> models{
     {"scan against abort", {.schedules = 10'000}, scan_against_abort},
 };
 
-TEST(StopModel, NobodyTouchesAnExecutorThatIsGone) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
-  }
-}
+TEST(StopModel, NobodyTouchesAnExecutorThatIsGone) { explore_all(models); }
 
 TEST(StopModel, EveryOrderOfTheGateIsNeeded) {
   const auto all = mutants("sched/gate.hpp", models);

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <new>
 #include <stdexcept>
 #include <string_view>
@@ -592,14 +591,6 @@ const std::vector<Model> semaphore_models{
     {"semaphore, large one withdraws", options, semaphore_behind_a_large_one<false>},
     {"semaphore, large one stops", options, semaphore_behind_a_large_one<true>},
 };
-
-void explore_all(const std::vector<Model>& models) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
 
 TEST(WaitGroupModel, NobodyGoesOnEarlyOrNever) { explore_all(wait_group_models); }
 TEST(WaitGroupModel, AnAddAmidTheWakingIsMisuse) {

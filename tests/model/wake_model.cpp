@@ -291,12 +291,7 @@ const std::vector<Model> models{
     {"idle tells", {.schedules = 2'000}, idle_tells},
 };
 
-TEST(WakeModel, NoWakeUpIsLost) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
-  }
-}
+TEST(WakeModel, NoWakeUpIsLost) { explore_all(models); }
 
 TEST(WakeModel, EveryOrderInIdleIsNeeded) {
   const auto all = mutants("sched/idle.hpp", models);

@@ -118,18 +118,10 @@ const std::vector<Model> models{
     {"forgotten", {.schedules = 20'000}, forgotten},
 };
 
-TEST(WakerModel, WokenOnceOrGivenUpAndNoHopeIsLeft) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_EQ("", result.failure) << model.name;
-    std::printf("%-36s %llu runs\n", model.name, static_cast<unsigned long long>(result.schedules));
-  }
-}
+TEST(WakerModel, WokenOnceOrGivenUpAndNoHopeIsLeft) { explore_all(models); }
 
 TEST(WakerModel, EveryOrderIsNeeded) {
-  auto all = mutants("go/waker.cpp", models);
-  const auto more = mutants("go/waker.hpp", models);
-  all.insert(all.end(), more.begin(), more.end());
+  const auto all = mutants_of({"go/waker.cpp", "go/waker.hpp"}, models);
   std::printf("%s", describe(all).c_str());
   EXPECT_EQ("", unexcused(all, {}));
 }

@@ -138,19 +138,10 @@ const std::vector<Model> models{
     {"asked while a dump looks", {.schedules = 20'000}, asked_while_a_dump_looks},
 };
 
-TEST(WithdrawalModel, AnOperationIsGrantedOrWithdrawnAndNeverForgotten) {
-  for (const Model& model : models) {
-    const Result result = explore(model.options, model.body);
-    EXPECT_TRUE(result.failure.empty()) << model.name << "\n" << result.failure;
-  }
-}
+TEST(WithdrawalModel, AnOperationIsGrantedOrWithdrawnAndNeverForgotten) { explore_all(models); }
 
 TEST(WithdrawalModel, EveryOrderIsNeeded) {
-  auto all = mutants("sched/status.hpp", models);
-  for (const char* file : {"wait/withdraw.cpp", "sched/g.hpp"}) {
-    const auto more = mutants(file, models);
-    all.insert(all.end(), more.begin(), more.end());
-  }
+  const auto all = mutants_of({"sched/status.hpp", "wait/withdraw.cpp", "sched/g.hpp"}, models);
   std::printf("%s", describe(all).c_str());
   constexpr const char* stop_model = "stop_model does";
   EXPECT_EQ(unexcused(all, {{"word(Status::waiting), release)", "never reached", stop_model},
