@@ -168,8 +168,8 @@ class HostLookup : Immovable {
     Destination& destination = lookup_->destination();
     if (destination.host.empty()) lookup_->failure() = lookup_failure({}, errc::no_such_host);
     Failure& why = lookup_->failure();
-    if (!why) return Result<std::vector<net::Addr>>(std::move(destination.addresses));
-    return failed<std::vector<net::Addr>>(std::move(why));
+    if (!why) return Result<std::vector<Addr>>(std::move(destination.addresses));
+    return failed<std::vector<Addr>>(std::move(why));
   }
 
  private:

@@ -382,7 +382,6 @@ Failure spawn_now(const Command& command, Spawned& out) {
   return {std::error_code(error, errno_category()), "pidfd_open: "};
 }
 
-/// What went wrong with a command, ready to be returned.
 class StatusContext final : public ErrorContext {
  public:
   explicit StatusContext(const ExitStatus& status) noexcept : status_(status) {}

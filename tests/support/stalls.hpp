@@ -41,7 +41,7 @@ class Stalls {
   Clock::duration between(Clock::time_point from, Clock::time_point to) const {
     const std::lock_guard guard(mutex_);
     Clock::duration most{};
-    for (auto stall = stalls_.rbegin(); stall != stalls_.rend() && stall->second > from; ++stall) {  // by their ends
+    for (auto stall = stalls_.rbegin(); stall != stalls_.rend() && stall->second > from; ++stall) {
       most = std::max(most, std::min(stall->second, to) - std::max(stall->first, from));
     }
     return most;
@@ -58,8 +58,7 @@ class Stalls {
       std::this_thread::sleep_until(due);
       if (Clock::now() - due < std::chrono::microseconds(300)) continue;
       const std::lock_guard guard(mutex_);
-      const auto now = Clock::now();
-      stalls_.emplace_back(due, now);
+      stalls_.emplace_back(due, Clock::now());  // under the lock: in the order of their ends
     }
   }
 
