@@ -29,23 +29,23 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   self->unref();
 }
 
+JoinBlock::Place JoinBlock::take_place(JoinWaiter& w) noexcept {
+  LockGuard guard(lock_);
+  if (ended_.load(relaxed)) return Place::over;  // lock_
+  w.withdrawn_ = gives_up(w);
+  if (w.withdrawn_) return Place::over;
+  if (joiner_ != nullptr) return Place::another_has_it;
+  joiner_ = &w;
+  return Place::taken;
+}
+
 bool JoinBlock::park(G* gp, FrameLink& leaf, JoinWaiter& w) {
   w.g_ = gp;
   park_begin(gp, leaf, WaitReason::join, &w);
-  bool joined_by_another = false;
-  {
-    LockGuard guard(lock_);
-    if (!ended_.load(relaxed)) {  // lock_
-      w.withdrawn_ = gives_up(w);
-      joined_by_another = !w.withdrawn_ && joiner_ != nullptr;
-      if (!w.withdrawn_ && !joined_by_another) {
-        joiner_ = &w;
-        return true;
-      }
-    }
-  }
+  const Place place = take_place(w);
+  if (place == Place::taken) return true;
   park_abort(gp);
-  if (joined_by_another) throw_joined();
+  if (place == Place::another_has_it) throw_joined();
   return false;
 }
 
@@ -64,15 +64,9 @@ void JoinBlock::wait_blocking() {
   ThreadParker parker;
   JoinWaiter w(this);
   w.thread_ = &parker;
-  bool joined_by_another = false;
-  {
-    LockGuard guard(lock_);
-    if (ended_.load(relaxed)) return;  // lock_
-    joined_by_another = joiner_ != nullptr;
-    if (!joined_by_another) joiner_ = &w;
-  }
-  if (joined_by_another) throw_joined();
-  parker.park();
+  const Place place = take_place(w);
+  if (place == Place::another_has_it) throw_joined();
+  if (place == Place::taken) parker.park();
 }
 
 void JoinBlock::take() {

@@ -44,7 +44,10 @@ class JoinBlock : public GEnd, Immovable {
   virtual ~JoinBlock();
 
  private:
+  enum class Place : std::uint8_t { taken, over, another_has_it };
   static void on_end(GEnd* self, G* gp, void* thrown) noexcept;
+  /// Leaves w where the end of the g finds it (J1). over: that has come, or w gives up.
+  Place take_place(JoinWaiter& w) noexcept;
 
   friend struct JoinWaiter;
   Lock lock_;
