@@ -70,6 +70,7 @@ void reads(model::Run& run, const Plan& plan) {
   kernel.refusals = plan.refusals;
   kernel.without_p = plan.without_p;
   ModelTimers timers;
+  timers.moves_clock = true;  // deadlines are looked at
   ModelFd fd;
   Reader reader(fd);
   int over = 0;

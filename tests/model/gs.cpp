@@ -55,6 +55,20 @@ bool ModelG::cancel() {
   return true;
 }
 
+ModelTimers::ModelTimers() {
+  world.timers = &heap;
+  world.timers_added = &added;
+}
+
+void ModelTimers::fire_until(std::int64_t now, const int& over, int all) {
+  for (int seen = 0; over < all;) {
+    block_until([&] { return peek(added) > seen || over == all; }, "a timer");
+    seen = added.load(detail::acquire);  // as the waker of an M orders it
+    if (moves_clock) world.clock_ns = std::max(world.clock_ns, now);
+    heap.run_due(now);
+  }
+}
+
 void ModelG::stop(detail::Waiter& w) {
   world.tearing_down |= 1u << static_cast<unsigned>(self());
   while (!w.withdraw_(&w)) pause();

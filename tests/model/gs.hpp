@@ -74,4 +74,15 @@ struct ModelG {
   detail::Withdrawable withdrawable_;
 };
 
+/// The timers of all gs.
+struct ModelTimers {
+  ModelTimers();
+  /// What an M's loop does until so many gs are over: whenever a timer was added, fires those until `now`.
+  void fire_until(std::int64_t now, const int& over, int all);
+
+  detail::TimerHeap heap;
+  detail::Atomic<int> added{0};
+  bool moves_clock = false;  // it is `now` then for who looks at the clock
+};
+
 }  // namespace gmp::model

@@ -144,20 +144,6 @@ void ModelOperation::finish() {
   error = operation->error();
 }
 
-ModelTimers::ModelTimers() {
-  world.timers = &heap;
-  world.timers_added = &added;
-}
-
-void ModelTimers::fire_until(std::int64_t now, const int& over, int all) {
-  for (int seen = 0; over < all;) {
-    block_until([&] { return peek(added) > seen || over == all; }, "a timer");
-    seen = added.load(detail::acquire);  // as the waker of an M orders it
-    world.clock_ns = std::max(world.clock_ns, now);
-    heap.run_due(now);
-  }
-}
-
 }  // namespace gmp::model
 
 namespace gmp::detail {

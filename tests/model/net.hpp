@@ -13,7 +13,6 @@
 
 #include "gmp/detail/base/config.hpp"
 #include "gmp/detail/net/fd_operation.hpp"
-#include "gmp/detail/timer/heap.hpp"
 #include "model/gs.hpp"
 #include "model/model.hpp"
 #include "net/descriptor.hpp"
@@ -92,16 +91,6 @@ struct ModelOperation {
   std::unique_ptr<detail::FdOperation> operation;
   std::size_t bytes = 0;
   std::error_code error;
-};
-
-/// The timers of all gs.
-struct ModelTimers {
-  ModelTimers();
-  /// What an M's loop does until so many gs are over: when a timer was added, it gets so late that those until `now` fire.
-  void fire_until(std::int64_t now, const int& over, int all);
-
-  detail::TimerHeap heap;
-  detail::Atomic<int> added{0};
 };
 
 }  // namespace gmp::model

@@ -114,6 +114,7 @@ struct Plan {
 void meets(model::Run& run, const Plan& plan) {
   start_anew();
   ModelTimers timers;
+  timers.moves_clock = true;  // deadlines are looked at
   Pipe pipe;
   Writer writer(pipe.first, 2, plan.writer_gives_up);
   Reader reader(pipe.second, 1, plan.reader_gives_up);
@@ -183,6 +184,7 @@ template <bool writes>
 void alone(model::Run& run, End how) {
   start_anew();
   ModelTimers timers;
+  timers.moves_clock = true;  // deadlines are looked at
   Pipe pipe;
   Writer writer(pipe.first, 2, true);
   Reader reader(pipe.second, 1, true);

@@ -14,7 +14,6 @@ namespace gmp::model {
 namespace {
 
 using detail::SleepOp;
-using detail::TimerHeap;
 
 constexpr std::int64_t later = 1'000'000'000;
 
@@ -25,29 +24,11 @@ bool sleep_once(ModelG& g) {
   return awaiter->withdrawn();
 }
 
-/// The timers of all gs.
-struct Timers {
-  TimerHeap heap;
-  detail::Atomic<int> added{0};
-  Timers() {
-    world.timers = &heap;
-    world.timers_added = &added;
-  }
-  /// What an M's loop does: fires what is due, whenever a timer was added, until all sleeps are over.
-  void fire_until(const int& over, int all) {
-    for (int seen = 0; over < all;) {
-      block_until([&] { return peek(added) > seen || over == all; }, "a timer");
-      seen = added.load(detail::acquire);  // as the waker of an M orders it
-      heap.run_due(later);
-    }
-  }
-};
-
 /// Two sleeps in a row of one g; given up at some time, or not.
 template <bool gives_up>
 void sleeps(model::Run& run) {
   reset_world();
-  Timers timers;
+  ModelTimers timers;
   ModelG g;
   int over = 0, withdrawn = 0;
   run.thread([&] {
@@ -56,7 +37,7 @@ void sleeps(model::Run& run) {
       ++over;
     }
   });
-  run.thread([&] { timers.fire_until(over, 2); });
+  run.thread([&] { timers.fire_until(later, over, 2); });
   if (gives_up) run.thread([&] { g.cancel(); });
   run.join();
   check(timers.heap.size() == 0, "a timer is left");
@@ -66,7 +47,7 @@ void sleeps(model::Run& run) {
 /// Nobody fires: given up, it ends.
 void given_up(model::Run& run) {
   reset_world();
-  Timers timers;
+  ModelTimers timers;
   ModelG g;
   bool withdrawn = false;
   run.thread([&] { withdrawn = sleep_once(g); });
@@ -78,14 +59,14 @@ void given_up(model::Run& run) {
 /// Two Ms look at the timers; the sleeper's data is seen by who fires, and the other way round.
 void two_fire(model::Run& run) {
   reset_world();
-  Timers timers;
+  ModelTimers timers;
   ModelG g;
   int over = 0;
   run.thread([&] {
     sleep_once(g);
     ++over;
   });
-  for (int i = 0; i < 2; ++i) run.thread([&] { timers.fire_until(over, 1); });
+  for (int i = 0; i < 2; ++i) run.thread([&] { timers.fire_until(later, over, 1); });
   run.thread([&] { g.cancel(); });
   run.join();
   check(timers.heap.size() == 0, "a timer is left");
