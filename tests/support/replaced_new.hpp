@@ -1,8 +1,8 @@
 // tests/support/replaced_new.hpp — this binary's operator new and delete, by way of two functions of whoever includes this: one file a binary.
 // Go: none.  Room: tests/support.
 //
-// Not for builds under a sanitizer that has an operator new of its own.  Nothing here is inlined: beside what is, the compiler takes malloc and
-// free for a pair that does not match.
+// Not for builds under a sanitizer that has an operator new of its own.  malloc and free are not inlined into who calls new and delete: the compiler
+// takes them for a pair that does not match.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@
 namespace gmp::test {
 
 /// For the including file to define, by take_memory(). null: there is none.
-void* allocate(std::size_t size, std::size_t alignment) noexcept;
+[[gnu::noinline]] void* allocate(std::size_t size, std::size_t alignment) noexcept;
 /// For the including file to define, by std::free(). memory may be null.
-void release(void* memory) noexcept;
+[[gnu::noinline]] void release(void* memory) noexcept;
 
 inline void* take_memory(std::size_t size, std::size_t alignment) noexcept {
   if (size == 0) size = 1;
@@ -22,11 +22,11 @@ inline void* take_memory(std::size_t size, std::size_t alignment) noexcept {
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
-[[gnu::noinline]] inline void* allocate_or_throw(std::size_t size, std::align_val_t alignment = {}) {
+inline void* allocate_or_throw(std::size_t size, std::align_val_t alignment = {}) {
   if (void* memory = allocate(size, static_cast<std::size_t>(alignment))) return memory;
   throw std::bad_alloc();
 }
-[[gnu::noinline]] inline void* allocate_or_null(std::size_t size, std::align_val_t alignment = {}) noexcept {
+inline void* allocate_or_null(std::size_t size, std::align_val_t alignment = {}) noexcept {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 

@@ -14,14 +14,12 @@
 #include <cstdlib>
 
 #include "gmp/io.hpp"
-#include "support/replaced_new.hpp"
+#include "support/counted_new.hpp"
 #include "tls/pair.hpp"
 
 namespace {
 
-constinit std::atomic<long> allocations{0};
 constinit std::atomic<long> openssls{0};
-constinit thread_local bool counted = false;
 
 void* openssl_malloc(std::size_t size, const char*, int) {
   openssls.fetch_add(1, std::memory_order_relaxed);
@@ -38,16 +36,12 @@ const bool watched = CRYPTO_set_mem_functions(&openssl_malloc, &openssl_realloc,
 
 }  // namespace
 
-void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
-  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
-  return take_memory(size, alignment);
-}
-void gmp::test::release(void* memory) noexcept { std::free(memory); }
-
 namespace gmp::allocation_test {
 namespace {
 
+using test::allocations;
 using test::ConnPair;
+using test::counted;
 using test::shaken_pair;
 
 TEST(AllocationOfTls, AReadAndAWriteNeedNone) {

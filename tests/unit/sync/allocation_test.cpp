@@ -10,7 +10,6 @@
 #ifndef GMPCORO_TEST_SANITIZED
 
 #include <atomic>
-#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -22,25 +21,14 @@
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
-#include "support/replaced_new.hpp"
-
-namespace {
-
-constinit std::atomic<long> allocations{0};
-constinit thread_local bool counted = false;
-
-}  // namespace
-
-void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
-  if (counted) allocations.fetch_add(1, std::memory_order_relaxed);
-  return take_memory(size, alignment);
-}
-void gmp::test::release(void* memory) noexcept { std::free(memory); }
+#include "support/counted_new.hpp"
 
 namespace gmp::allocation_test {
 namespace {
 
 using namespace std::chrono_literals;
+using test::allocations;
+using test::counted;
 
 TEST(Allocation, TheCounterCounts) {
   Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
