@@ -17,12 +17,11 @@
 //   ST3  from step 5 on the stopper has the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed. And
 //        the hold bit of those under until(): nobody withdraws one beside the stopper.
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <stdexcept>
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
+#include "sched/settings.hpp"
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
 #include "sched/teardown.hpp"
@@ -49,53 +48,6 @@ void first_start() {
     return true;
   }();
   static_cast<void>(done);
-}
-
-int procs_from_environment() {
-  const char* text = sys::environment("GMPMAXPROCS");
-  if (text == nullptr || *text == '\0') return 0;
-  char* end = nullptr;
-  const long n = std::strtol(text, &end, 10);
-  if (*end != '\0' || n < 1 || n > procs_max) {
-    sys::write_stderr("gmp: GMPMAXPROCS must be 1..1024, got \"" + std::string(text) + "\": ignored\n");
-    return 0;
-  }
-  return static_cast<int>(n);
-}
-
-gmp::Poller poller_choice(gmp::Poller wanted) {
-  if (const char* text = sys::environment("GMPPOLLER"); text != nullptr && *text != '\0') {
-    if (std::strcmp(text, "uring") == 0)
-      wanted = gmp::Poller::uring;
-    else if (std::strcmp(text, "epoll") == 0)
-      wanted = gmp::Poller::epoll;
-    else if (std::strcmp(text, "automatic") != 0)
-      sys::write_stderr("gmp: GMPPOLLER must be automatic, uring or epoll, got \"" + std::string(text) + "\": ignored\n");
-    else
-      wanted = gmp::Poller::automatic;
-  }
-  if (wanted == gmp::Poller::epoll) return wanted;
-  const std::string& refused = uring_refused();
-  if (refused.empty()) return gmp::Poller::uring;
-  if (wanted == gmp::Poller::uring) throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), refused);
-  static const bool said = (sys::write_stderr("gmp: using epoll: " + refused + "\n"), true);
-  static_cast<void>(said);
-  return gmp::Poller::epoll;
-}
-
-unsigned ring_entries() {
-  constexpr unsigned otherwise = 256;
-  const char* text = sys::environment("GMPRINGENTRIES");
-  if (text == nullptr || *text == '\0') return otherwise;
-  char* end = nullptr;
-  const long n = std::strtol(text, &end, 10);
-  if (*end != '\0' || n < 2 || n > 32768) {
-    sys::write_stderr("gmp: GMPRINGENTRIES must be 2..32768, got \"" + std::string(text) + "\": ignored\n");
-    return otherwise;
-  }
-  unsigned entries = 2;
-  while (entries < static_cast<unsigned long>(n)) entries *= 2;
-  return entries;
 }
 
 }  // namespace

@@ -1,0 +1,124 @@
+// src/sched/settings.cpp — reads the environment. A value that makes no sense is named on stderr, and ignored: no program fails for it.
+// Go: runtime/runtime1.go (parsedebugvars).  Room: sched (floor 2).
+#include "sched/settings.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "netpoll/poller.hpp"
+#include "sched/sched.hpp"
+#include "sys/os.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr std::int64_t schedtrace_max_ms = 3'600'000;
+
+// A decimal number of at most 18 digits; -1: none.
+std::int64_t number(std::string_view text) {
+  if (text.empty() || text.size() > 18) return -1;
+  std::int64_t n = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return -1;
+    n = n * 10 + (c - '0');
+  }
+  return n;
+}
+
+}  // namespace
+
+int procs_from_environment() {
+  const char* text = sys::environment("GMPMAXPROCS");
+  if (text == nullptr || *text == '\0') return 0;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != '\0' || n < 1 || n > procs_max) {
+    sys::write_stderr("gmp: GMPMAXPROCS must be 1..1024, got \"" + std::string(text) + "\": ignored\n");
+    return 0;
+  }
+  return static_cast<int>(n);
+}
+
+gmp::Poller poller_choice(gmp::Poller wanted) {
+  if (const char* text = sys::environment("GMPPOLLER"); text != nullptr && *text != '\0') {
+    if (std::strcmp(text, "uring") == 0)
+      wanted = gmp::Poller::uring;
+    else if (std::strcmp(text, "epoll") == 0)
+      wanted = gmp::Poller::epoll;
+    else if (std::strcmp(text, "automatic") != 0)
+      sys::write_stderr("gmp: GMPPOLLER must be automatic, uring or epoll, got \"" + std::string(text) + "\": ignored\n");
+    else
+      wanted = gmp::Poller::automatic;
+  }
+  if (wanted == gmp::Poller::epoll) return wanted;
+  const std::string& refused = uring_refused();
+  if (refused.empty()) return gmp::Poller::uring;
+  if (wanted == gmp::Poller::uring) throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), refused);
+  static const bool said = (sys::write_stderr("gmp: using epoll: " + refused + "\n"), true);
+  static_cast<void>(said);
+  return gmp::Poller::epoll;
+}
+
+unsigned ring_entries() {
+  constexpr unsigned otherwise = 256;
+  const char* text = sys::environment("GMPRINGENTRIES");
+  if (text == nullptr || *text == '\0') return otherwise;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != '\0' || n < 2 || n > 32768) {
+    sys::write_stderr("gmp: GMPRINGENTRIES must be 2..32768, got \"" + std::string(text) + "\": ignored\n");
+    return otherwise;
+  }
+  unsigned entries = 2;
+  while (entries < static_cast<unsigned long>(n)) entries *= 2;
+  return entries;
+}
+
+DebugSettings parse_debug(const char* text, void (*complain)(const std::string&)) {
+  DebugSettings found;
+  std::string_view rest = text != nullptr ? text : "";
+  while (!rest.empty()) {
+    const std::string_view item = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+    if (item.empty()) continue;
+    const std::size_t equals = item.find('=');
+    const std::string_view name = item.substr(0, equals);
+    const std::int64_t value = equals == std::string_view::npos ? -1 : number(item.substr(equals + 1));
+    const auto said = [&](const char* why) { complain("gmp: GMPDEBUG: " + std::string(item) + ": " + why + ": ignored\n"); };
+    const auto flag = [&](bool& into) {
+      if (value == 0 || value == 1) {
+        into = value == 1;
+      } else {
+        said("must be 0 or 1");
+      }
+    };
+    if (name == "hog") {
+      flag(found.hog);
+    } else if (name == "lockcycle") {
+      flag(found.lockcycle);
+    } else if (name == "scheddetail") {
+      flag(found.scheddetail);
+    } else if (name == "schedtrace") {
+      if (value >= 0 && value <= schedtrace_max_ms) {
+        found.schedtrace_ms = value;
+      } else {
+        said("must be milliseconds, 0 to 3600000");
+      }
+    } else {
+      said("there are hog, lockcycle, schedtrace and scheddetail");
+    }
+  }
+  return found;
+}
+
+const DebugSettings& debug_settings() {
+  static const DebugSettings read = parse_debug(sys::environment("GMPDEBUG"), [](const std::string& text) { sys::write_stderr(text); });
+  return read;
+}
+
+}  // namespace gmp::detail
