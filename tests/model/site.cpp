@@ -3,6 +3,7 @@
 #include "model/site.hpp"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -82,7 +83,7 @@ const std::vector<std::string>& source_lines(const std::string& file) {
   static std::map<std::string, std::vector<std::string>> files;
   auto [it, fresh] = files.try_emplace(file);
   if (fresh) {
-    std::ifstream in(file);
+    std::ifstream in(std::filesystem::path(GMPCORO_BUILD_DIR) / file);  // absolute, unless a compiler cache made it relative to there
     for (std::string line; std::getline(in, line);) it->second.push_back(line);
   }
   return it->second;
