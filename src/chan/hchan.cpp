@@ -72,7 +72,7 @@ HChan& HChan::nil(ChanWaiter::Side side) noexcept {
   return side == ChanWaiter::Side::send ? for_send : for_recv;
 }
 
-bool HChan::is_nil() const noexcept { return &element_ == &nothing; }
+inline bool HChan::is_nil() const noexcept { return &element_ == &nothing; }
 
 // ---- the two verbs
 
@@ -114,26 +114,34 @@ HChan::Outcome HChan::try_recv(void* room) {
   return outcome;
 }
 
-bool HChan::begin(ChanWaiter& w, FrameLink& leaf) {
+// One function for each side, all of it inlined: with a g on the other side this is most of what a hand-over costs.
+template <ChanWaiter::Side Side>
+[[gnu::flatten]] bool HChan::begin_on(ChanWaiter& w, FrameLink& leaf) {
+  constexpr bool sends = Side == ChanWaiter::Side::send;
   G* gp = w.g_;
   ChanWaiter* woken = nullptr;
   {
     LockGuard guard(lock_);
-    if (proceed(w, woken) == Outcome::would_wait) {
-      const bool sends = w.side_ == ChanWaiter::Side::send;
+    const Outcome outcome = sends ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
+    w.done_ = outcome == Outcome::done;
+    if (outcome == Outcome::would_wait) {
       WaitReason reason = sends ? WaitReason::chan_send : WaitReason::chan_receive;
-      if (is_nil()) reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
+      if (is_nil()) [[unlikely]] reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
       park_begin(gp, leaf, reason, &w);
-      if (!gives_up(w)) {
-        enqueue(w);
+      if (!gives_up(w)) [[likely]] {
+        enqueue(sends ? senders_ : receivers_, w);
         return true;
       }
       w.withdrawn_ = true;
     }
   }
-  if (w.withdrawn_) park_abort(gp);  // not under lock_: whoever holds the g may be waiting for that
+  if (w.withdrawn_) [[unlikely]] park_abort(gp);  // not under lock_: whoever holds the g may be waiting for that
   if (woken != nullptr) wake(woken);
   return give_way(gp, leaf);
+}
+
+bool HChan::begin(ChanWaiter& w, FrameLink& leaf) {
+  return w.side_ == ChanWaiter::Side::send ? begin_on<ChanWaiter::Side::send>(w, leaf) : begin_on<ChanWaiter::Side::recv>(w, leaf);
 }
 
 void HChan::block(ChanWaiter& w) {
@@ -144,7 +152,7 @@ void HChan::block(ChanWaiter& w) {
   {
     LockGuard guard(lock_);
     sleeps = proceed(w, woken) == Outcome::would_wait;
-    if (sleeps) enqueue(w);
+    if (sleeps) enqueue(waiting(w), w);
   }
   if (woken != nullptr) wake(woken);
   if (sleeps) parker.park();
@@ -159,7 +167,7 @@ void HChan::close() {
     closed_.store(true, release);  // [CHAN-CLOSED] who sees it sees what happened before
     for (Waiting* side : {&receivers_, &senders_}) {
       while (ChanWaiter* w = claim_first(*side)) {
-        settle(*w, false);
+        settle(*side, *w, false);
         woken.push(w);
       }
     }
@@ -174,7 +182,7 @@ void HChan::give_back(BoxLink* box) noexcept {
     receiver = claim_first(receivers_);
     if (receiver != nullptr) {
       ::new (receiver->element_) BoxLink*(box);
-      settle(*receiver, true);
+      settle(receivers_, *receiver, true);
     } else {
       box->next_ = returned_;
       returned_ = box;
@@ -199,7 +207,7 @@ bool HChan::leave(ChanWaiter& w) noexcept {
     w.give_up_.store(true, relaxed);
     return false;
   }
-  dequeue(w);
+  dequeue(waiting(w), w);
   return true;
 }
 

@@ -12,14 +12,12 @@ namespace gmp::detail {
 
 // ---- queues
 
-inline void HChan::enqueue(ChanWaiter& w) noexcept {
-  Waiting& side = waiting(w);
+inline void HChan::enqueue(Waiting& side, ChanWaiter& w) noexcept {
   side.queue.push_back(&w);
   side.length.store(side.length.load(relaxed) + 1, relaxed);
 }
 
-inline void HChan::dequeue(ChanWaiter& w) noexcept {
-  Waiting& side = waiting(w);
+inline void HChan::dequeue(Waiting& side, ChanWaiter& w) noexcept {
   side.queue.erase(&w);
   side.length.store(side.length.load(relaxed) - 1, relaxed);
 }
@@ -28,16 +26,16 @@ inline void HChan::dequeue(ChanWaiter& w) noexcept {
 inline ChanWaiter* HChan::claim_first(Waiting& side) noexcept {
   while (auto* w = static_cast<ChanWaiter*>(side.queue.front())) {
     if (w->winner_ == nullptr || claim(*w->winner_, element_.boxed ? claim_busy : w->case_)) return w;
-    dequeue(*w);  // CH4
+    dequeue(side, *w);  // CH4
   }
   return nullptr;
 }
 
 // It was given its value, or its value was taken, or the channel is closed.
-inline void HChan::settle(ChanWaiter& w, bool done) noexcept {
-  dequeue(w);
+inline void HChan::settle(Waiting& side, ChanWaiter& w, bool done) noexcept {
+  dequeue(side, w);
   w.done_ = done;
-  if (w.winner_ != nullptr && element_.boxed) settle_claim(*w.winner_, w.case_);
+  if (w.winner_ != nullptr && element_.boxed) [[unlikely]] settle_claim(*w.winner_, w.case_);
 }
 
 // ---- the two verbs
@@ -46,7 +44,7 @@ inline HChan::Outcome HChan::send_locked(void* value, ChanWaiter*& woken) {
   if (closed_.load(relaxed)) return Outcome::closed;
   if (ChanWaiter* receiver = claim_first(receivers_)) {
     load(receiver->element_, value, receiver);
-    settle(*receiver, true);
+    settle(receivers_, *receiver, true);
     woken = receiver;
     return Outcome::done;
   }
@@ -66,7 +64,7 @@ inline HChan::Outcome HChan::recv_locked(void* room, ChanWaiter*& woken) {
   }
   const std::size_t count = count_.load(relaxed);
   ChanWaiter* sender = claim_first(senders_);
-  if (count == 0) {
+  if (count == 0) [[likely]] {
     if (sender == nullptr) return closed_.load(relaxed) ? Outcome::closed : Outcome::would_wait;
     load(room, sender->element_, sender);
   } else if (sender == nullptr) {
@@ -87,14 +85,14 @@ inline HChan::Outcome HChan::recv_locked(void* room, ChanWaiter*& woken) {
     drop_first(count);
     count_.store(count, relaxed);
   }
-  settle(*sender, true);
+  settle(senders_, *sender, true);
   woken = sender;
   return Outcome::done;
 }
 
 // A load that throws leaves the claimed one waiting.
 inline void HChan::load(void* room, void* value, ChanWaiter* claimed) {
-  if (!element_.boxed) {
+  if (!element_.boxed) [[likely]] {
     if (element_.size != 0) element_.load(room, value);
     return;
   }

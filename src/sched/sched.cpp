@@ -60,10 +60,6 @@ void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(
 GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
 GMPCORO_NOINLINE G* current_g() noexcept { return tls_m != nullptr ? tls_m->cur_ : nullptr; }
 
-Inside::Inside(M* mp) noexcept : mp_(mp), was_inside_(mp->claim_.inside()) {
-  if (!was_inside_ && mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
-}
-
 // ---- queues
 
 void Sched::push_tail(P* pp, G* gp) noexcept {
@@ -82,12 +78,13 @@ void Sched::push_next(P* pp, G* gp) noexcept {
   if (G* kicked = pp->runq_.push_next(gp)) push_tail(pp, kicked);
 }
 
-void Sched::push_next_and_wake(P* pp, G* gp) noexcept {
-  if (ps_made_.load(relaxed) == 1 && !Claim::uses_exchange()) {  // [P-ALONE] nobody to wake
-    G* kicked = pp->runq_.push_next_alone(gp);
-    if (kicked != nullptr && !pp->runq_.requeue_tail(kicked)) push_tail(pp, kicked);
-    return;
-  }
+inline void Sched::push_next_and_wake(P* pp, G* gp) noexcept {
+  if (ps_made_.load(relaxed) != 1 || Claim::uses_exchange()) return push_next_and_wake_another(pp, gp);
+  G* kicked = pp->runq_.push_next_alone(gp);  // [P-ALONE] nobody to wake
+  if (kicked != nullptr && !pp->runq_.requeue_tail(kicked)) push_tail(pp, kicked);
+}
+
+GMPCORO_NOINLINE void Sched::push_next_and_wake_another(P* pp, G* gp) noexcept {
   if (G* kicked = pp->runq_.push_next(gp)) {
     push_tail(pp, kicked);
     wake_one();
@@ -218,7 +215,8 @@ void Sched::m_main(M* mp) noexcept {
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
   if (options_.on_thread_start) options_.on_thread_start();
-  for (bool inherit = false; G* gp = find_runnable(mp, inherit);) execute(mp, gp, inherit);
+  bool inherit = false;
+  for (G* gp = find_runnable(mp, inherit); gp != nullptr; gp = next_at_hand(mp, inherit)) execute(mp, gp, inherit);
   quiesce(mp);
   if (options_.on_thread_stop) options_.on_thread_stop();
   gs_to_global(mp->free_gs_);
@@ -227,6 +225,16 @@ void Sched::m_main(M* mp) noexcept {
   library_threads.fetch_sub(1, relaxed);
   delist(mp);
   tls_m = nullptr;
+}
+
+// Gs that wake each other go by run_next, in one time slice: what else there may be, due timers, completions, is looked for every few rounds.
+inline G* Sched::next_at_hand(M* mp, bool& inherit) noexcept {
+  P* pp = mp->p_;
+  if (pp == nullptr || pp->runq_.peek_next() == nullptr || (pp->loops_ + 1) % timers_every == 0 || !gate_.is_running())
+    return find_runnable(mp, inherit);
+  ++pp->loops_;
+  inherit = true;
+  return pp->runq_.take_next();
 }
 
 G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
@@ -522,7 +530,10 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   frame.resume();
   while (mp->next_) std::exchange(mp->next_, nullptr).resume();
   if (mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
-  after_resume(mp, gp);
+  if (mp->parked_ && mp->p_ != nullptr) [[likely]]
+    mp->cur_ = nullptr;  // what after_resume() comes to
+  else
+    after_resume(mp, gp);
 }
 
 // Its frame came back and has neither parked, nor yielded, nor ended: the compiler has lost a coroutine's body. The g is still ours.
@@ -679,7 +690,7 @@ void Sched::start(G* gp) noexcept {
   wake_one();
 }
 
-void Sched::ready_on(M* mp, G* gp) noexcept {
+inline void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
   if (!mp->ready_window_.make_runnable(gp->status_)) return;
   if (mp->p_ != nullptr) {

@@ -214,6 +214,7 @@ class Sched : Immovable {
 
   static void* m_thread(void* mp);
   void m_main(M* mp) noexcept;
+  G* next_at_hand(M* mp, bool& inherit) noexcept;
   G* find_runnable(M* mp, bool& inherit) noexcept;
   void execute(M* mp, G* gp, bool inherit) noexcept;
   void after_resume(M* mp, G* gp) noexcept;
@@ -229,6 +230,7 @@ class Sched : Immovable {
   int inject(P* pp, IoOp* completed) noexcept;
   void push_next(P* pp, G* gp) noexcept;
   void push_next_and_wake(P* pp, G* gp) noexcept;
+  void push_next_and_wake_another(P* pp, G* gp) noexcept;
   void push_tail(P* pp, G* gp) noexcept;
   void push_global(G* gp) noexcept;
   void push_global(G* const* gs, std::uint32_t count) noexcept;
@@ -286,7 +288,9 @@ GMPCORO_NOINLINE M* this_m() noexcept;
 
 /// A stretch of code inside the runtime: mp's P, if it still has one, is its own until the end of the scope. Nests.
 struct Inside : Immovable {
-  explicit Inside(M* mp) noexcept;
+  explicit Inside(M* mp) noexcept : mp_(mp), was_inside_(mp->claim_.inside()) {
+    if (!was_inside_ && mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
+  }
   ~Inside() {
     if (!was_inside_) mp_->claim_.exit();
   }

@@ -187,7 +187,7 @@ void Selection::enqueue_all() noexcept {
     w.case_ = i + 1;
     w.winner_ = &winner_;
     c.waits_ = true;
-    c.chan_->enqueue(w);
+    c.chan_->enqueue(c.chan_->waiting(w), w);
   }
 }
 
@@ -204,7 +204,7 @@ void Selection::leave() noexcept {
     if (!c.waits_ || static_cast<int>(i) == index_) continue;
     ChanWaiter& w = c.waiter_.get();
     LockGuard guard(c.chan_->lock_);
-    if (decltype(HChan::Waiting::queue)::linked(&w)) c.chan_->dequeue(w);
+    if (decltype(HChan::Waiting::queue)::linked(&w)) c.chan_->dequeue(c.chan_->waiting(w), w);
   }
 }
 

@@ -138,12 +138,15 @@ class HChan : Immovable {
   Outcome recv_locked(void* room, ChanWaiter*& woken);
   Outcome proceed(ChanWaiter& w, ChanWaiter*& woken);
   ChanWaiter* claim_first(Waiting& waiting) noexcept;
-  void settle(ChanWaiter& w, bool done) noexcept;
+  void settle(Waiting& side, ChanWaiter& w, bool done) noexcept;
   void load(void* room, void* value, ChanWaiter* claimed);
   void take_first(void* room) noexcept;
   Waiting& waiting(const ChanWaiter& w) noexcept { return w.side_ == ChanWaiter::Side::send ? senders_ : receivers_; }
-  void enqueue(ChanWaiter& w) noexcept;
-  void dequeue(ChanWaiter& w) noexcept;
+  void enqueue(Waiting& side, ChanWaiter& w) noexcept;
+  void dequeue(Waiting& side, ChanWaiter& w) noexcept;
+
+  template <ChanWaiter::Side Side>
+  bool begin_on(ChanWaiter& w, FrameLink& leaf);
 
   bool leave(ChanWaiter& w) noexcept;
 

@@ -27,8 +27,7 @@ class Lock {
   Lock& operator=(const Lock&) = delete;
 
   void lock() noexcept {
-    std::uint32_t free = 0;
-    if (!state_.compare_exchange_strong(free, 1, acquire, relaxed)) lock_slow();  // [LOCK] sees what the last holder wrote
+    if (state_.exchange(1, acquire) != 0) lock_slow();  // [LOCK] sees what the last holder wrote
   }
   bool try_lock() noexcept {
     std::uint32_t free = 0;
