@@ -1,9 +1,12 @@
-// include/gmp/debug.hpp — seeing inside: every goroutine, as Go prints them.
-// Go: runtime/traceback.go, runtime.Stack.  Room: debug (floor 6).
+// include/gmp/debug.hpp — seeing inside: every goroutine, as Go prints them, and the scheduler in numbers.
+// Go: runtime/traceback.go, runtime.Stack, runtime/metrics.  Room: debug (floor 6).
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "gmp/detail/sched/options.hpp"
+#include "gmp/detail/sched/stats.hpp"
 #include "gmp/executor.hpp"
 
 namespace gmp::debug {
@@ -11,5 +14,14 @@ namespace gmp::debug {
 /// The dump of every g of that executor (null: of all): id, name, state, wait reason, how long, every awaiting frame with file:line, innermost
 /// first, and who created it. A running or queued g shows its last await only. From any thread; stops nobody.    Go: the SIGQUIT dump.
 std::string goroutines(Executor* executor = nullptr);
+
+/// The same for programs: what is known of every g, by id.
+std::vector<GInfo> goroutine_infos(Executor* executor = nullptr);
+
+/// That executor in numbers (null: all of the process, added up): gs by state, Ms, Ps, what the scheduler has done, and how long gs waited to run.
+/// Always counted, whether anybody asks or not. From any thread; stops nobody, and takes some microseconds, however many gs there are.
+/// `$GMPDEBUG=schedtrace=1000` prints a line of this each second; with `,scheddetail=1` one more for each P, M and g.
+///     Go: runtime/metrics, GODEBUG=schedtrace
+Stats stats(Executor* executor = nullptr);
 
 }  // namespace gmp::debug

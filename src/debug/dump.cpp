@@ -131,7 +131,7 @@ std::string format(const GInfo& info) {
 
 namespace gmp::debug {
 
-std::string goroutines(Executor* executor) {
+std::vector<GInfo> goroutine_infos(Executor* executor) {
   std::vector<detail::G*> gs = detail::gs_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
   std::vector<GInfo> infos;
   infos.reserve(gs.size());
@@ -141,8 +141,12 @@ std::string goroutines(Executor* executor) {
     if (info.id != 0) infos.push_back(std::move(info));
   }
   std::sort(infos.begin(), infos.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
+  return infos;
+}
+
+std::string goroutines(Executor* executor) {
   std::string text;
-  for (const GInfo& info : infos) {
+  for (const GInfo& info : goroutine_infos(executor)) {
     if (!text.empty()) text += "\n";
     text += detail::format(info);
   }

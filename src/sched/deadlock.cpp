@@ -36,6 +36,11 @@ void Sched::strike_off() noexcept {
   }
 }
 
+void Sched::each(void (*fn)(Sched&, void*), void* context) {
+  LockGuard guard(registry_lock);
+  for (Sched* sched = registry; sched != nullptr; sched = sched->other_) fn(*sched, context);
+}
+
 bool Sched::at_rest(std::uint64_t& switches) noexcept {
   for (int i = 0; i < ps_made_.load(acquire); ++i) switches += ps_[i]->tick_.load(acquire);  // [P-MADE]
   return all_idle() && gate_.empty() && global_size_.load(seq_cst) == 0;                     // [WAKE]

@@ -33,10 +33,12 @@ class GlobalQueue : Immovable {
 
   void push(G* gp) noexcept {
     ++size_;
-    if (listed_.empty() && (last_ != nullptr ? last_->end_ < Chunk::capacity || grow() : grow()))
+    if (listed_.empty() && (last_ != nullptr ? last_->end_ < Chunk::capacity || grow() : grow())) {
       last_->gs_[last_->end_++] = gp;
-    else
+    } else {
+      gp->schedlink_ = nullptr;  // LH1: its stamp is lost
       listed_.push_back(gp);
+    }
   }
 
   /// Null if empty.

@@ -55,6 +55,21 @@ constexpr std::uint32_t spin_retry_every = 32;   // parks without spinning, afte
 
 void bump(Atomic<std::uint64_t>& counter) noexcept { counter.store(counter.load(relaxed) + 1, relaxed); }  // one writer
 
+// gp has just become runnable, and is in no queue yet (LH1): by the owner of pp, or by a thread without a P.
+GMPCORO_NOINLINE void stamp(G* gp) noexcept { put_stamp(gp, now_ns()); }
+void time_some(const P* pp, G* gp) noexcept {
+  if (pp->loops_ == pp->timed_loop_) [[unlikely]] stamp(gp);
+}
+void time_some(G* gp) noexcept {
+  [[gnu::tls_model("initial-exec")]] static constinit thread_local std::uint32_t calls = 0;
+  if (calls++ % latency_calls == 0) stamp(gp);
+}
+// The next one, when the last one is over.
+GMPCORO_NOINLINE void choose_timed(M* mp, P* pp) noexcept {
+  if (static_cast<std::int32_t>(pp->loops_ - pp->timed_loop_) > 0) pp->timed_loop_ = pp->loops_ + 1 + mp->random_.below(latency_gap_max);
+}
+GMPCORO_NOINLINE void note_latency(P* pp, G* gp) noexcept { pp->latency_.note(now_ns() - take_stamp(gp)); }
+
 }  // namespace
 
 GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
@@ -264,6 +279,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     // By turns, not rounds: two that wake each other in one slice are one turn, as what comes from the global queue takes a whole one.
     if (pp->tick_.load(relaxed) % global_every == 0 && global_size_.load(relaxed) != 0) gp = pop_global(pp, 1);
     if (round % poll_every == 0) {
+      choose_timed(mp, pp);
       if (poller.in_flight() != 0) inject(pp, poller.poll(0, nullptr));
     } else if (poller.queued() >= submit_at || (poller.in_flight() != 0 && poller.peek())) {
       inject(pp, poller.poll(0, nullptr));
@@ -480,7 +496,10 @@ int Sched::inject(P* pp, IoOp* completed) noexcept {
     G* gp = completed->g_;
     completed = completed->next_;  // before ready: the op is in the g's frame
     pp->io_waiting_.fetch_sub(1, relaxed);
-    if (tls_m->ready_window_.make_runnable(gp->status_)) push_tail(pp, gp);
+    if (tls_m->ready_window_.make_runnable(gp->status_)) {
+      time_some(pp, gp);
+      push_tail(pp, gp);
+    }
     ++n;
   }
   if (n > 0) bump(pp->polls_);
@@ -510,6 +529,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
     if (was != 0 && (was & ~cleared) == 0) attention.fetch_sub(1, relaxed);
   }
   if (!inherit) pp->tick_.store(pp->tick_.load(relaxed) + 1, relaxed);  // one writer; sysmon sees a new slice
+  if (has_stamp(gp)) [[unlikely]] note_latency(pp, gp);
   gp->m_ = mp;
   mp->cur_ = gp;
   mp->shown_.store(gp, relaxed);
@@ -553,8 +573,10 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
     mp->cur_ = nullptr;
     gp->status_.store(static_cast<std::uint32_t>(Status::runnable), release);  // [G-STATUS]
     if (mp->yield_local_ && mp->p_ != nullptr) {
+      time_some(mp->p_, gp);
       if (!mp->p_->runq_.requeue_tail(gp)) push_tail(mp->p_, gp);  // nobody need be woken: this M pops next
     } else {
+      time_some(gp);
       push_global(gp);
       wake_one();
     }
@@ -682,10 +704,12 @@ void Sched::start(G* gp) noexcept {
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
     if (mp->p_ != nullptr) {
+      time_some(mp->p_, gp);
       push_next_and_wake(mp->p_, gp);
       return;
     }
   }
+  time_some(gp);
   push_global(gp);
   wake_one();
 }
@@ -694,9 +718,11 @@ inline void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
   if (!mp->ready_window_.make_runnable(gp->status_)) return;
   if (mp->p_ != nullptr) {
+    time_some(mp->p_, gp);
     push_next_and_wake(mp->p_, gp);
     return;
   }
+  time_some(gp);
   push_global(gp);
   wake_one();
 }
@@ -705,6 +731,7 @@ inline void Sched::ready_on(M* mp, G* gp) noexcept {
 void Sched::ready_remote(G* gp) noexcept {
   gate_.enter();  // before the g leaves `waiting`: until then the executor cannot go
   if (status::make_runnable(gp->status_) && gate_.is_running()) {
+    time_some(gp);
     push_global(gp);
     wake_one();
   }
@@ -717,6 +744,7 @@ void Sched::queue_held(G* gp) noexcept {
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
     if (mp->p_ != nullptr) {
+      time_some(mp->p_, gp);
       push_tail(mp->p_, gp);
       wake_one();
       return;

@@ -20,6 +20,7 @@
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/sched/g.hpp"
 #include "gmp/detail/sched/options.hpp"
+#include "gmp/detail/sched/stats.hpp"
 #include "gmp/detail/sys/lock.hpp"
 #include "gmp/detail/timer/heap.hpp"
 #include "netpoll/poller.hpp"
@@ -29,6 +30,7 @@
 #include "sched/gate.hpp"
 #include "sched/global_queue.hpp"
 #include "sched/idle.hpp"
+#include "sched/latency.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/scan.hpp"
 
@@ -143,6 +145,7 @@ struct alignas(cache_line) P : Immovable {
   RunQueue runq_;                       // owner pushes and pops, any M steals
   Atomic<std::uint32_t> tick_{0};       // switches that began a slice; owner writes, sysmon reads
   std::uint32_t loops_ = 0;             // rounds of the loop
+  std::uint32_t timed_loop_ = 1;        // the one in which what becomes runnable is stamped: latency.hpp
   Atomic<M*> m_{nullptr};               // its owner, or the M that watches it while idle; null: never started. Owner or taker writes
   std::unique_ptr<Poller> poller_;      // made by its first M
   TimerHeap timers_;
@@ -153,6 +156,7 @@ struct alignas(cache_line) P : Immovable {
   const int id_;
   Random random_;
   RandomOrder victims_;
+  LatencyHistogram latency_;            // owner writes
 
   // sysmon's own view
   std::uint32_t seen_tick_ = 0, seen_sysc_ = 0;
@@ -163,6 +167,13 @@ struct alignas(cache_line) P : Immovable {
 };
 
 class Sysmon;
+
+/// One M, for who looks from outside.
+struct ThreadState {
+  int id = 0;
+  std::uint64_t g = 0;  // the id of the g it runs; 0: none
+  bool asleep = false;  // without a P, or on an idle one
+};
 
 class Sched : Immovable {
  public:
@@ -203,6 +214,10 @@ class Sched : Immovable {
   bool all_idle() const noexcept;
   std::vector<M*> ms();
   int threads() const noexcept { return threads_.load(relaxed); }
+  void add_stats(debug::Stats& sum) const;  // census.cpp, as the next
+  std::vector<ThreadState> thread_states() const;
+  /// fn(each executor that has not been stopped, the newest first); under a lock that makers and stoppers of executors wait for.
+  static void each(void (*fn)(Sched&, void*), void* context);
   gmp::Poller poller_in_use() const noexcept { return poller_; }
 
   void* owner_ = nullptr;  // the public face of it, for Executor::current()
@@ -318,6 +333,7 @@ std::vector<G*> gs_of(const Sched* sched);  // those not dead at some instant
 void report_deadlock(Sched* sched) noexcept;                                 // does not return
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy);
 std::string describe(G* gp);
+void print_schedtrace(Sched* sched, std::int64_t since_start_ns, bool in_detail) noexcept;
 
 /// `fatal error: gmp used after fork` in a forked child.
 void require_no_fork() noexcept;

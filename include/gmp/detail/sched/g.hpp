@@ -102,7 +102,7 @@ struct alignas(cache_line) G {
   bool started_ = false;                  // has run before
   WaitReason reason_ = WaitReason::none;
   M* m_ = nullptr;                        // the M that runs it; valid while running
-  G* schedlink_ = nullptr;                // in the global queue, a batch, or the free list
+  G* schedlink_ = nullptr;                // in a batch, or the free list; while runnable: when it became so, or null (latency.hpp)
   Sched* sched_ = nullptr;                // its executor
   bool (*step_)(G*) = nullptr;            // run by the M's loop before the frame is resumed; false: parked again (a lock competes anew)
   union {
