@@ -4,6 +4,8 @@
 // It runs without a P.  Rounds come every 20 us while an M is inside blocking(f), else at growing distances, 5 ms at most while some P runs,
 // 10 ms when all are idle; after a second without work it sleeps until a P is taken off the idle list.
 //
+// GMPDEBUG=schedtrace has it wake for each line, also from the deep sleep.
+//
 // What a P may lose its M for:
 //   - blocking(f) of one and the same call for 20 us, if the P has something to do; for 10 ms, if not (work may come from outside, and the
 //     ring needs an M that sleeps in it).
@@ -18,6 +20,7 @@
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
+#include "sched/settings.hpp"
 #include "sys/os.hpp"
 #include "sys/patience.hpp"
 
@@ -76,6 +79,10 @@ void Sysmon::wake() noexcept {
 void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
   depth_.store(depth, seq_cst);  // [SYSMON-NAP]
   if (depth == deep && !sched_.all_idle()) duration_ns = nap_min_ns;  // somebody came off the idle list before he could see us
+  if (next_trace_ns_ >= 0) {
+    const std::int64_t left = std::max(next_trace_ns_ - now_ns(), nap_min_ns);
+    duration_ns = duration_ns < 0 ? left : std::min(duration_ns, left);
+  }
   if (depth == shallow) {
     sys::sleep_ns(duration_ns);
   } else {
@@ -84,13 +91,23 @@ void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
   }
 }
 
+// A line that is late moves no other one: they come at whole intervals from the start.
+void Sysmon::trace(std::int64_t now) noexcept {
+  const std::int64_t every = debug_settings().schedtrace_ms * ms;
+  print_schedtrace(&sched_, now - started_ns_, debug_settings().scheddetail);
+  next_trace_ns_ = now + every - (now - started_ns_) % every;
+}
+
 void Sysmon::run() noexcept {
   with_memory([&] { sys::set_thread_name(sched_.options().name + "/sysmon"); });
   std::int64_t delay = nap_min_ns;
   std::int64_t idle_since = 0;
+  started_ns_ = now_ns();
+  if (debug_settings().schedtrace_ms != 0) next_trace_ns_ = started_ns_;
   while (!stopping_.load(acquire)) {  // [SYSMON-STOP]
     const std::int64_t now = now_ns();
     coarse_clock_tick(now);
+    if (next_trace_ns_ >= 0 && now >= next_trace_ns_) trace(now);
     if (sched_.all_idle()) {
       if (idle_since == 0) idle_since = now;
       // main_ last: all_hopeless() has seen its M's idle bit, which that set after main_.

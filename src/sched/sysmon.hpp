@@ -41,11 +41,14 @@ class Sysmon : Immovable {
   bool round(std::int64_t now) noexcept;
   bool has_work(P* pp, std::int64_t now) const noexcept;
   void nap(std::int64_t duration_ns, Depth depth) noexcept;
+  void trace(std::int64_t now) noexcept;
 
   Sched& sched_;
   pthread_t thread_{};
   Atomic<std::uint32_t> depth_{shallow};  // the futex word, too
   Atomic<bool> stopping_{false};
+  std::int64_t started_ns_ = 0;       // for GMPDEBUG=schedtrace, this thread's own
+  std::int64_t next_trace_ns_ = -1;   // when its next line is due; -1: it is not asked for
 };
 
 /// Written by every sysmon, and by Ms that read the clock anyway.
