@@ -2,6 +2,7 @@
 // Go: runtime/traceback.go.  Room: debug (floor 6).
 #pragma once
 
+#include <exception>
 #include <string>
 
 #include "gmp/detail/sched/options.hpp"
@@ -14,6 +15,9 @@ GInfo snapshot(G* gp);
 
 /// As Go prints one goroutine: header, frames, creator; ends with a newline.
 std::string format(const GInfo& info);
+
+/// What an exception says for itself; of a type that is none of std's: its name.
+std::string what_of(const std::exception_ptr& thrown);
 
 /// A function's name without the compiler's decoration of a coroutine's actor.
 std::string pretty_function(const char* name);

@@ -29,21 +29,6 @@ std::string type_name(const std::type_info& type) {
   return text;
 }
 
-std::string what(const std::exception_ptr& thrown) {
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (const std::string& text) {
-    return text;
-  } catch (const char* text) {
-    return text;
-  } catch (...) {
-    const std::type_info* type = abi::__cxa_current_exception_type();
-    return type != nullptr ? type_name(*type) : "exception of unknown type";
-  }
-}
-
 // The g's frames are gone: the trail that the exception left on its way up stands for them.
 GInfo info_of(G* gp) {
   GInfo info;
@@ -62,6 +47,21 @@ GInfo info_of(G* gp) {
 
 }  // namespace
 
+std::string what_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (const std::string& text) {
+    return text;
+  } catch (const char* text) {
+    return text;
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    return type != nullptr ? type_name(*type) : "exception of unknown type";
+  }
+}
+
 struct LatePanic {
   GInfo info{};
   std::function<void(std::exception_ptr, const GInfo&)> on_panic{};  // the executor may be gone when it is needed
@@ -75,7 +75,7 @@ void panic(const GInfo& info, const std::function<void(std::exception_ptr, const
     return;
   }
   report_lock.lock();
-  with_memory([&] { sys::write_stderr("panic: " + what(thrown) + "\n\n" + format(info)); });
+  with_memory([&] { sys::write_stderr("panic: " + what_of(thrown) + "\n\n" + format(info)); });
   die();
 }
 

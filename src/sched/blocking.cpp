@@ -33,7 +33,7 @@ void blocking_let_go(G* gp, FrameLink& leaf) noexcept {
 
 void Sched::entering_blocking(M* mp) noexcept {
   Sysmon* sysmon = sysmon_.load(acquire);  // [SYSMON]
-  if (!sysmon->napping()) return;
+  if (sysmon == nullptr || !sysmon->napping()) return;  // null: alone.cpp
   Inside inside(mp);
   P* pp = mp->p_;
   if (pp != nullptr && (pp->runq_.size_hint() != 0 || pp->poller_->in_flight() != 0 || global_size_.load(relaxed) != 0)) sysmon->note_blocking();

@@ -24,6 +24,7 @@
 #include <system_error>
 #include <utility>
 
+#include "sched/environment.hpp"
 #include "sched/panic.hpp"
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
@@ -73,6 +74,7 @@ GMPCORO_NOINLINE void note_latency(P* pp, G* gp) noexcept { pp->latency_.note(no
 }  // namespace
 
 GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
+GMPCORO_NOINLINE void set_this_m(M* mp) noexcept { tls_m = mp; }
 GMPCORO_NOINLINE G* current_g() noexcept { return tls_m != nullptr ? tls_m->cur_ : nullptr; }
 
 // ---- queues
@@ -439,7 +441,7 @@ void Sched::park_m(M* mp) noexcept {
   bump(pp->parks_);
   const std::int64_t when = pp->timers_.next_when();  // [TIMER-WAKE] after idle_.put: who adds an earlier one rings
   std::int64_t timeout = scouting != 0 ? scouting : -1;
-  if (when != never) {
+  if (when != never && environment_ == nullptr) {  // alone.cpp: no timer fires while it waits for others
     const std::int64_t until = std::max<std::int64_t>(when - now_ns(), 0);
     timeout = timeout < 0 ? until : std::min(timeout, until);
   }
@@ -511,7 +513,7 @@ int Sched::inject(P* pp, IoOp* completed) noexcept {
 
 void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   if (gp->locked_ || mp->locked_g_ != nullptr) [[unlikely]] {
-    if ((gp->locked_ ? gp->extra_->locked_m_ : nullptr) != mp || mp->locked_g_ != gp) {
+    if (environment_ == nullptr && ((gp->locked_ ? gp->extra_->locked_m_ : nullptr) != mp || mp->locked_g_ != gp)) {
       run_locked(mp, gp);
       return;
     }
@@ -828,12 +830,13 @@ bool give_way(G* gp, FrameLink& leaf) noexcept {
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
   // Behind a hand-off alone it queues at this P, as for a yield: from the global queue it would run, every 61st turn, before whom it made way for.
-  mp->yield_local_ = why == attend_handoff;
+  mp->yield_local_ = (why & ~attend_testing) == attend_handoff || why == attend_testing;
   return true;
 }
 
 void yield_now(G* gp, FrameLink& leaf) noexcept {
   M* mp = gp->m_;
+  if (Environment* environment = mp->sched_->environment()) [[unlikely]] environment->yielded(gp);
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
   mp->yield_local_ = true;
@@ -984,7 +987,7 @@ int Sched::set_procs(int n) {
   {
     LockGuard guard(lock_);
     before = procs_.load(relaxed);
-    if (n < 1) return before;
+    if (n < 1 || environment_ != nullptr) return before;
     n = std::min(n, procs_max);
     if (ps_made_.load(relaxed) < n) {
       for (int i = ps_made_.load(relaxed); i < n; ++i) make_p(i);

@@ -97,7 +97,8 @@ std::string name_of(G* gp);                // by anybody
 ///   no_p     | who took its P                  | the M, when it has a P again    | no
 ///   stopping | stop()                          | never                           | no
 ///   handoff  | its g, for the one it woke      | the M, when it switches gs      | yes: the woken one runs a slice later
-enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4, attend_handoff = 8 };
+///   testing  | begin_alone()                   | end_alone()                     | no: each co_await is a choice
+enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4, attend_handoff = 8, attend_testing = 16 };
 
 struct M : Immovable {
   explicit M(Sched* sched, int id) : sched_(sched), id_(id) {}
@@ -167,6 +168,7 @@ struct alignas(cache_line) P : Immovable {
 };
 
 class Sysmon;
+class Environment;
 
 /// One M, for who looks from outside.
 struct ThreadState {
@@ -184,6 +186,14 @@ class Sched : Immovable {
   G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; off its own Ms under enter_if_running()
   void start(G* gp) noexcept;                                        // queue it for the first time
   void stop();
+
+  // ---- for the room testing; alone.cpp. On the thread that is to be the only M, all of them; one P, and no g yet
+  void begin_alone(Environment& environment);
+  void run_alone() noexcept;                            // until it is over, or nothing can happen any more
+  void begin_again_alone(std::uint64_t seed) noexcept;  // nothing runs, no g is left: as at first
+  void end_alone() noexcept;                            // then stop()
+  Environment* environment() const noexcept { return environment_; }
+
   bool stopping() const noexcept { return !gate_.is_running(); }
   bool stopped() const noexcept { return gate_.is_stopped(); }
   int procs() const noexcept { return procs_.load(relaxed); }
@@ -264,6 +274,8 @@ class Sched : Immovable {
   void make_poller(P* pp);                                           // std::system_error
   bool wait_for_poller(M* mp, P* pp) noexcept;
   void make_p(int id);
+  G* next_alone(M* mp, bool& inherit) noexcept;
+  bool choose_alone(P* pp, G*& gp) noexcept;
   void teardown();
   void enrol() noexcept;  // among those whom all_hopeless() asks
   void strike_off() noexcept;
@@ -295,11 +307,14 @@ class Sched : Immovable {
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
   Lock stop_lock_;                        // one stop() at a time
   Sched* other_ = nullptr;                // deadlock.cpp
+  Environment* environment_ = nullptr;    // EN1
+  std::unique_ptr<M> alone_;              // alone.cpp: the M that was
   Atomic<Sysmon*> sysmon_{nullptr};       // set under lock_ with the first M, before any M runs
 };
 
 /// The calling thread's M, or null. Never inlined.
 GMPCORO_NOINLINE M* this_m() noexcept;
+GMPCORO_NOINLINE void set_this_m(M* mp) noexcept;
 
 /// A stretch of code inside the runtime: mp's P, if it still has one, is its own until the end of the scope. Nests.
 struct Inside : Immovable {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "gmp/detail/sys/futex.hpp"
+#include "sched/environment.hpp"
 #include "sched/sched.hpp"
 #include "sched/settings.hpp"
 #include "sys/os.hpp"
@@ -46,9 +47,15 @@ constexpr std::int64_t nap_idle_ns = 10 * ms;
 constexpr std::int64_t deep_after_ns = 1'000 * ms;
 constexpr std::int64_t long_nap_ns = 500 * us;  // from here on blocking(f) wakes sysmon
 
+[[gnu::tls_model("initial-exec")]] constinit thread_local const std::int64_t* tls_clock = nullptr;  // use_clock()
+
 }  // namespace
 
-std::int64_t now_ns() noexcept { return sys::monotonic_ns(); }
+GMPCORO_NOINLINE void use_clock(const std::int64_t* now_ns) noexcept { tls_clock = now_ns; }
+GMPCORO_NOINLINE std::int64_t now_ns() noexcept {
+  if (tls_clock != nullptr) [[unlikely]] return *tls_clock;
+  return sys::monotonic_ns();
+}
 std::int64_t coarse_now_ns() noexcept { return coarse_now.load(relaxed); }  // any recent value
 void coarse_clock_tick(std::int64_t now) noexcept { coarse_now.store(now, relaxed); }
 

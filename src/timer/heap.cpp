@@ -143,7 +143,7 @@ bool TimerHeap::remove_sync(Timer* timer) noexcept {
   }
 }
 
-int TimerHeap::run_due(std::int64_t now) noexcept {
+int TimerHeap::run_due(std::int64_t now, int most) noexcept {
   if (next_when() > now) return 0;
   int fired = 0;
   lock_.lock();
@@ -153,7 +153,7 @@ int TimerHeap::run_due(std::int64_t now) noexcept {
   }
   running_ = true;
   runner_ = this_thread_mark();
-  while (!entries_.empty() && entries_.front().when <= now) {
+  while (fired < most && !entries_.empty() && entries_.front().when <= now) {
     Timer* timer = entries_.front().timer;
     const Timer::Fire fire = timer->fire;
     erase(0);

@@ -135,7 +135,7 @@ class OnceCallAwaiter : public OperationAwaiter<OnceCallAwaiter<F>> {
     OnceRunner runner;
     if (!runner.begin(once_)) return false;
     static_cast<void>(std::invoke(std::forward<F>(f_)));
-    return true;
+    return Base::undisturbed();
   }
   bool suspend(FrameLink& leaf) noexcept { return once_.park(leaf, this->g_, waiter_); }
   bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()

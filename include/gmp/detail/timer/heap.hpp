@@ -120,7 +120,7 @@ class TimerHeap : Immovable {
 
   /// Fires all timers that are due, in order, also those that become due by an add meanwhile. Gives how many; 0 at once if another thread
   /// is at it. Any thread, though usually the owner of the P, or a thief.
-  int run_due(std::int64_t now) noexcept;
+  int run_due(std::int64_t now, int most = std::numeric_limits<int>::max()) noexcept;
 
   /// Moves all timers of other into this heap; they fire in the same order. Throws std::bad_alloc, and then nothing has changed.
   /// True: next_when() of this heap is earlier than before. For a P that is taken out of use.
