@@ -43,7 +43,10 @@ template <class F>
 TestFunction test_function(F& f) {
   static_assert(std::is_invocable_v<F&>, "testing: f is called without arguments");
   require_callable(f);
-  return [&f] { return call_frame<std::reference_wrapper<F>>(std::ref(f)); };
+  if constexpr (std::is_same_v<std::invoke_result_t<F&>, Task<>>)
+    return [&f] { return f(); };
+  else
+    return [&f] { return call_frame<std::reference_wrapper<F>>(std::ref(f)); };
 }
 
 }  // namespace gmp::detail

@@ -9,6 +9,8 @@
 //   4  else time jumps to the next timer
 //   5  no timer, but somebody outside may wake a g (a Waker, a signal): the thread waits for that
 //   6  else nothing will ever happen, and the loop returns
+// Where each co_await is a choice there are two: before its operation begins (put_off), since what a g has done by plain calls since its last one must be
+// open to others; and after it, if it has not parked.
 // AL1  the P is never idle but in 3 and 5: so nobody starts an M for it.
 #include <algorithm>
 #include <utility>
@@ -152,6 +154,40 @@ bool Sched::choose_alone(P* pp, G*& gp) noexcept {
   pp->timers_.run_due(environment.now_ns_, 1);
   runnable.pop_back();
   return true;
+}
+
+void Sched::gave_way() noexcept { environment_->gave_way_ = true; }
+
+void Sched::put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept {
+  auto& all = environment_->put_off_;
+  if (gp->id_ >= all.size()) with_memory([&] { all.resize(gp->id_ + 1); });
+  all[gp->id_] = {awaiter, suspend};
+  M* mp = gp->m_;
+  gp->leaf_ = &leaf;
+  gp->step_ = [](G* self) { return self->sched_->begin_put_off(self); };
+  mp->yielded_ = gp;
+  mp->yield_local_ = true;
+}
+
+// As gp's step. True: its frame goes on.
+bool Sched::begin_put_off(G* gp) noexcept {
+  const Environment::PutOff operation = environment_->put_off_[gp->id_];
+  M* mp = gp->m_;
+  gp->step_ = nullptr;
+  environment_->gave_way_ = false;
+  try {
+    if (!operation.suspend_(operation.awaiter_, *gp->leaf_)) return true;
+  } catch (...) {
+    environment_->threw(gp, std::current_exception());
+    return false;
+  }
+  if (mp->yielded_ != nullptr) {  // done without a sleep
+    mp->yielded_ = nullptr;
+    if (!environment_->gave_way_) environment_->yielded(gp);
+    gp->status_.store(static_cast<std::uint32_t>(Status::runnable), release);  // [G-STATUS]
+    push_tail(mp->p_, gp);
+  }
+  return false;
 }
 
 }  // namespace gmp::detail

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <vector>
 
 #include "gmp/detail/base/config.hpp"
@@ -30,6 +31,8 @@ class Environment : Immovable {
   virtual std::size_t choose(const std::vector<G*>& runnable) noexcept = 0;
   /// gp has asked for it by a co_await of yield() itself.
   virtual void yielded(G* gp) noexcept = 0;
+  /// What it awaits could not begin, for it threw; gp does not go on.
+  virtual void threw(G* gp, std::exception_ptr thrown) noexcept = 0;
 
  protected:
   explicit Environment(bool chooses) noexcept : chooses_(chooses) {}
@@ -37,7 +40,13 @@ class Environment : Immovable {
 
  private:
   friend class Sched;
-  std::vector<G*> runnable_;  // chooses_: what was taken out of the queues
+  struct PutOff {
+    void* awaiter_ = nullptr;
+    bool (*suspend_)(void*, FrameLink&) = nullptr;
+  };
+  std::vector<G*> runnable_;      // chooses_: what was taken out of the queues
+  std::vector<PutOff> put_off_;  // by the g's id
+  bool gave_way_ = false;        // the operation that began
 };
 
 /// From now on this is the time of the calling thread; null: the kernel's.

@@ -24,7 +24,6 @@
 #include <system_error>
 #include <utility>
 
-#include "sched/environment.hpp"
 #include "sched/panic.hpp"
 #include "sched/status.hpp"
 #include "sched/sysmon.hpp"
@@ -827,6 +826,7 @@ bool give_way(G* gp, FrameLink& leaf) noexcept {
   M* mp = gp->m_;
   const std::uint32_t why = mp->attend_.load(relaxed);
   if (why == 0) return false;
+  if ((why & attend_testing) != 0) mp->sched_->gave_way();
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
   // Behind a hand-off alone it queues at this P, as for a yield: from the global queue it would run, every 61st turn, before whom it made way for.
@@ -834,9 +834,14 @@ bool give_way(G* gp, FrameLink& leaf) noexcept {
   return true;
 }
 
+bool put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept {
+  if ((gp->m_->attend_.load(relaxed) & attend_testing) == 0) return false;
+  gp->sched_->put_off(gp, leaf, awaiter, suspend);
+  return true;
+}
+
 void yield_now(G* gp, FrameLink& leaf) noexcept {
   M* mp = gp->m_;
-  if (Environment* environment = mp->sched_->environment()) [[unlikely]] environment->yielded(gp);
   gp->leaf_ = &leaf;
   mp->yielded_ = gp;
   mp->yield_local_ = true;

@@ -193,6 +193,8 @@ class Sched : Immovable {
   void begin_again_alone(std::uint64_t seed) noexcept;  // nothing runs, no g is left: as at first
   void end_alone() noexcept;                            // then stop()
   Environment* environment() const noexcept { return environment_; }
+  void gave_way() noexcept;  // the g that runs, of itself and not by a yield()
+  void put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept;
 
   bool stopping() const noexcept { return !gate_.is_running(); }
   bool stopped() const noexcept { return gate_.is_stopped(); }
@@ -276,6 +278,7 @@ class Sched : Immovable {
   void make_p(int id);
   G* next_alone(M* mp, bool& inherit) noexcept;
   bool choose_alone(P* pp, G*& gp) noexcept;
+  bool begin_put_off(G* gp) noexcept;
   void teardown();
   void enrol() noexcept;  // among those whom all_hopeless() asks
   void strike_off() noexcept;

@@ -113,6 +113,11 @@ void Stage::yielded(G* gp) noexcept {
   if (chooses_) with_memory([&] { strategy_.yielded(gp->id_); });
 }
 
+void Stage::threw(G* gp, std::exception_ptr thrown) noexcept {
+  panic_->thrown = std::move(thrown);
+  with_memory([&] { panic_->info = snapshot(gp); });
+}
+
 std::string Stage::steps() const {
   std::string text;
   std::size_t first = 0;

@@ -54,6 +54,7 @@ class Stage final : Environment {
   bool time_stands() noexcept override;
   std::size_t choose(const std::vector<G*>& runnable) noexcept override;
   void yielded(G* gp) noexcept override;
+  void threw(G* gp, std::exception_ptr thrown) noexcept override;
   static Options options(const std::shared_ptr<Panic>& panic);
   Task<> main(const TestFunction& make);
   std::size_t choose_and_note(const std::vector<G*>& runnable);

@@ -111,6 +111,7 @@ void hold_end(G* gp, bool wakes) noexcept {
 }
 
 bool give_way(G*, FrameLink&) noexcept { return false; }
+bool put_off(G*, FrameLink&, void*, bool (*)(void*, FrameLink&)) noexcept { return false; }
 
 void ready(G* gp) noexcept {
   if (status::make_runnable(gp->status_) && world.next_handed != nullptr) world.next[static_cast<std::size_t>(model::self())] = gp;

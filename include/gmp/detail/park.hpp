@@ -43,6 +43,10 @@ void repark_begin(G* gp) noexcept;
 /// The g stays runnable and goes to the tail of its P's queue (Go: goyield). Its await_suspend returns true at once.
 void yield_now(G* gp, FrameLink& leaf) noexcept;
 
+/// Before an operation begins: under gmp::testing others may come first. True: suspend(awaiter, leaf) is called when gp is chosen, and says then
+/// whether it has suspended; the caller returns "suspended" and touches nothing.
+bool put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept;
+
 /// For an operation that is done without having parked. True: this M must let go of the g now (its slice is used up, its P was taken,
 /// its executor stops): the caller returns "suspended" and the g, which goes on in `leaf`, is queued by the M's loop.
 bool give_way(G* gp, FrameLink& leaf) noexcept;

@@ -152,7 +152,7 @@ class UntilOp<Op, Link, Source>::Awaiter : public OperationAwaiter<Awaiter> {
       if (phase_ != Phase::not_begun && inner_.runs_child()) return inner_.await_suspend(frame);  // f is not interrupted
       return suspend(frame.promise()) ? std::coroutine_handle<>(std::noop_coroutine()) : transfer(gp, frame);
     } else {
-      return suspend(frame.promise());
+      return this->suspend_or_put_off(frame.promise());
     }
   }
 

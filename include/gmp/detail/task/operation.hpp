@@ -49,13 +49,23 @@ class OperationAwaiter : Immovable {
   template <class Promise>
   GMPCORO_NOINLINE bool await_suspend(std::coroutine_handle<Promise> frame) {
     g_ = frame.promise().g_;
-    return static_cast<Self*>(this)->suspend(static_cast<FrameLink&>(frame.promise()));
+    return suspend_or_put_off(frame.promise());
   }
 
  protected:
+  /// suspend(), unless others come first; for await_suspend.
+  bool suspend_or_put_off(FrameLink& leaf) {
+    if (attention.load(relaxed) != 0 && put_off(g_, leaf, this, &suspend_later)) [[unlikely]] return true;
+    return static_cast<Self*>(this)->suspend(leaf);
+  }
+
   /// True while nobody asks this M to look up: the inline fast path may finish the operation.
   static bool undisturbed() noexcept { return attention.load(relaxed) == 0; }  // a hint: who set it made sure that the M sees it in the end
 
+ private:
+  static bool suspend_later(void* awaiter, FrameLink& leaf) { return static_cast<Self*>(static_cast<OperationAwaiter*>(awaiter))->suspend(leaf); }
+
+ protected:
   G* g_;  // set by await_suspend: for suspend() and what follows it
 };
 
