@@ -53,6 +53,7 @@ void Sched::begin_again_alone(std::uint64_t seed) noexcept {
   mp->next_id_ = 1;
   mp->random_ = Random(seed);
   mp->p_->loops_ = 0;
+  mp->p_->timed_loop_ = ~std::uint32_t{0};  // no g's wait is timed: it takes no time here
   mp->p_->tick_.store(0, relaxed);  // no sysmon looks at it
   while (Timer* timer = mp->p_->timers_.take_first()) {
     if (timer->told_of_stop) timer->fire(timer, never);
