@@ -14,7 +14,7 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr std::uint64_t resumed_max = 1'000'000;  // of one schedule: then it will not end
+constexpr std::uint64_t resumed_max = 200'000;  // of one schedule: then it will not end
 constexpr std::size_t steps_shown_max = 500;
 
 const char* allowed_here(const char* called) {
