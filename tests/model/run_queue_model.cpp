@@ -364,14 +364,14 @@ const std::vector<Model> models{
     {"wake, stolen", options, wake_stolen},
 };
 
-class RunQueueModel : public testing::TestWithParam<Model> {};
+class RunQueueModel : public ::testing::TestWithParam<Model> {};
 
 TEST_P(RunQueueModel, Holds) {
   const Result result = explore(GetParam().options, GetParam().body);
   EXPECT_TRUE(result.failure.empty()) << result.failure;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RunQueueModel, testing::ValuesIn(models), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(All, RunQueueModel, ::testing::ValuesIn(models), [](const auto& info) {
   std::string name;
   for (const char* c = info.param.name; *c != 0; ++c) name += std::isalnum(static_cast<unsigned char>(*c)) != 0 ? *c : '_';
   return name;

@@ -58,7 +58,7 @@ void expect_panic(child::Scenario scenario, const std::string& before_the_dump) 
   EXPECT_EQ(outcome.out, "") << outcome;
 }
 
-class GoDeadlock : public testing::Test {
+class GoDeadlock : public ::testing::Test {
  protected:
   void SetUp() override {
     if (GMPCORO_TSAN) GTEST_SKIP() << "TSan has a thread of its own, which might wake somebody, for all the library knows";

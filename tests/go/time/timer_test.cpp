@@ -80,7 +80,7 @@ TEST(GoTimer, FireInTheOrderOfTheirDeadlines) {
     const auto end = Clock::now();
     co_await sleep(5ms);
     if (gomaxprocs() == 1 && stalls.between(made, end) < apart / 2) {
-      EXPECT_TRUE(std::is_sorted(ran.begin(), ran.end())) << testing::PrintToString(ran);
+      EXPECT_TRUE(std::is_sorted(ran.begin(), ran.end())) << ::testing::PrintToString(ran);
     }
   });
 }

@@ -176,7 +176,7 @@ TEST(ListDeathTest, ErasingOrPushingTwiceIsFound) {
 
 TEST(List, RandomOperationsAgreeWithDeque) {
   constexpr std::uint64_t seed = 20240611;
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
   Random random(seed);
   auto nodes = numbered<16>();
   NodeList list;

@@ -33,7 +33,7 @@ TEST(Random, SeedsOneStrideApartGiveUnrelatedRows) {
 TEST(Random, BelowIsInRangeAndEven) {
   for (const std::uint64_t seed : {0ULL, 1ULL, ~0ULL}) {
     for (const std::uint32_t n : {1U, 2U, 3U, 7U, 61U}) {
-      SCOPED_TRACE(testing::Message() << "seed " << seed << " n " << n);
+      SCOPED_TRACE(::testing::Message() << "seed " << seed << " n " << n);
       Random random(seed);
       std::vector<int> counts(n);
       constexpr int draws = 10'000;

@@ -148,28 +148,28 @@ TEST(RbTree, RandomStepsAtSmallSizesVerifiedAtEach) {
   // Small sizes meet every case of the repairs, and their combinations, far more often than large ones.
   for (const std::size_t size : {1U, 2U, 3U, 5U, 8U, 13U, 24U}) {
     const std::uint64_t seed = 1000 + size;
-    SCOPED_TRACE(testing::Message() << "seed " << seed << " size " << size);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed << " size " << size);
     Pair pair(seed, size, static_cast<std::uint32_t>(size));
     for (int step = 0; step < 100'000; ++step) {
       pair.step(55);
       const std::string wrong = pair.verify();
       ASSERT_EQ(wrong, "") << "step " << step;
       if (step % 16 == 0) pair.compare_all();
-      if (testing::Test::HasFatalFailure()) return;
+      if (::testing::Test::HasFatalFailure()) return;
     }
   }
 }
 
 TEST(RbTree, RandomStepsAtLargeSizesVerifiedNowAndThen) {
   constexpr std::uint64_t seed = 77;
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
   Pair pair(seed, 2000, 1500);
   for (int step = 0; step < 300'000; ++step) {
     pair.step(step % 60'000 < 30'000 ? 70 : 30);  // grows and shrinks in turns
     if (step % 997 != 0) continue;
     ASSERT_EQ(pair.verify(), "") << "step " << step;
     pair.compare_all();
-    if (testing::Test::HasFatalFailure()) return;
+    if (::testing::Test::HasFatalFailure()) return;
   }
 }
 

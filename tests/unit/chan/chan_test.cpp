@@ -116,8 +116,8 @@ Task<> in_order(std::size_t capacity, int n, T (*make)(int), int (*read)(const T
   EXPECT_TRUE(ch.drained());
 }
 
-class ChanOrder : public testing::TestWithParam<std::size_t> {};
-INSTANTIATE_TEST_SUITE_P(Capacity, ChanOrder, testing::Values(0, 1, 2, 3, 10, 100, 1000));
+class ChanOrder : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Capacity, ChanOrder, ::testing::Values(0, 1, 2, 3, 10, 100, 1000));
 
 TEST_P(ChanOrder, FirstInFirstOut) {
   on_executor([]() -> Task<> {

@@ -154,8 +154,8 @@ void expect_prompt_posts(Executor& ex) {
     delays.push_back(delay);
   }
   std::sort(delays.begin(), delays.end());
-  testing::Test::RecordProperty("p50_us", static_cast<int>(delays[500] / 1us));
-  testing::Test::RecordProperty("p99_us", static_cast<int>(delays[990] / 1us));
+  ::testing::Test::RecordProperty("p50_us", static_cast<int>(delays[500] / 1us));
+  ::testing::Test::RecordProperty("p99_us", static_cast<int>(delays[990] / 1us));
   EXPECT_LT(delays[500], 500us);
   EXPECT_LT(delays[990], 50ms);
 }

@@ -34,13 +34,13 @@ std::uint64_t seed_from_environment() {
 }
 
 // All tests start a little before the wrap of the indices as well.
-class RunQueueTest : public testing::TestWithParam<std::uint32_t> {
+class RunQueueTest : public ::testing::TestWithParam<std::uint32_t> {
  protected:
   Queue queue{GetParam()}, mine{GetParam() + 7};
   std::vector<Item> items{std::vector<Item>(600)};
 };
 
-INSTANTIATE_TEST_SUITE_P(StartingAt, RunQueueTest, testing::Values(0u, 0xfffffff0u, 0x7fffff80u));
+INSTANTIATE_TEST_SUITE_P(StartingAt, RunQueueTest, ::testing::Values(0u, 0xfffffff0u, 0x7fffff80u));
 
 TEST_P(RunQueueTest, ANewQueueIsEmpty) {
   EXPECT_TRUE(queue.empty());

@@ -113,7 +113,7 @@ TEST(TimerHeap, RemoveSaysWhetherItWasStillIn) {
 
 TEST(TimerHeap, RandomStepsAgreeWithMultimap) {
   for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Random random(seed);
     std::vector<int> log;
     auto timers = logged_timers(300, &log);
@@ -365,7 +365,7 @@ TEST(TimerHeap, EachAddEndsOnceUnderThreads) {
   };
   constexpr int rounds = 10'000;
   const std::uint64_t seed = 99;
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
   TimerHeap heaps[2];
   std::atomic<std::int64_t> now{0};
   std::atomic<bool> stop{false};
