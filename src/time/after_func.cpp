@@ -5,6 +5,7 @@
 //   AF2  who takes the timer out of its heap (the fire, a stop(), the executor's end) has the frame: it starts it, or destroys it.
 #include "gmp/detail/time/after_func.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -33,9 +34,9 @@ class TimedFunc final : public AfterFuncState, GuestTimer {
 
   void start(std::int64_t duration_ns) {
     const std::int64_t now = now_ns();
-    const std::int64_t due = duration_ns <= 0 ? now : deadline_after(now, duration_ns);
+    const std::int64_t due = duration_ns <= 0 ? now : std::min(deadline_after(now, duration_ns), at_the_end);
     Sched* sched = sched_here();
-    if (due == never || sched == nullptr) return;
+    if (sched == nullptr) return;
     ref();  // AF1
     bool armed = false;
     try {

@@ -144,8 +144,13 @@ TEST(Timer, DurationsThatOverflowNeverFire) {
     Timer t(std::chrono::nanoseconds::max()), u(std::chrono::hours::max());
     co_await gmp::sleep(2ms);
     EXPECT_FALSE(t.chan().try_recv() || u.chan().try_recv());
-    t.reset(std::chrono::nanoseconds::min());
+    EXPECT_TRUE(t.reset(std::chrono::nanoseconds::min()));  // it was active, as any other
     co_await t.chan().recv();
+    EXPECT_FALSE(t.stop());
+    EXPECT_TRUE(u.stop());
+    auto f = after_func(std::chrono::hours::max(), [] {});
+    EXPECT_TRUE(f.stop());
+    EXPECT_FALSE(f.stop());
   });
 }
 

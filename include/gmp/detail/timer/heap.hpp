@@ -53,6 +53,8 @@ class TimerHeap;
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 /// One that does not either, of a timer that is there only to be told of its executor's stop: nobody may hope for it.
 inline constexpr std::int64_t in_ages = never - 1;
+/// The last one that does come, for a timer whose duration is beyond all: it waits as others do, can be stopped, and is hoped for.     Go: maxWhen
+inline constexpr std::int64_t at_the_end = in_ages - 1;
 
 /// A duration in ns; what does not fit is the nearest that does, NaN is 0.
 template <class Rep, class Period>
