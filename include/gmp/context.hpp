@@ -30,7 +30,7 @@ struct ContextAccess {
   static Context from(ContextRef node) noexcept;
   static const ContextRef& ref(const Context& ctx) noexcept;
   static ContextRef take(Context&& ctx) noexcept;
-  /// Throws std::invalid_argument("context: nil parent").
+  /// Throws std::invalid_argument("cannot create context from nil parent").
   static ContextNode* parent(const Context& ctx);
 };
 ContextRef new_cancel_node(ContextNode* parent);
@@ -130,7 +130,7 @@ struct Cancellable {
 inline Context background() noexcept { return detail::ContextAccess::from(detail::ContextRef(&detail::ContextNode::background())); }
 
 /// A context below parent that is cancelled with it, or by the function that comes with it. A nil parent:
-/// std::invalid_argument("context: nil parent"), here and below.      Go: context.WithCancel, WithCancelCause.
+/// std::invalid_argument("cannot create context from nil parent"), here and below.      Go: context.WithCancel, WithCancelCause.
 inline Cancellable with_cancel(const Context& parent) {
   return Cancellable(detail::ContextAccess::from(detail::new_cancel_node(detail::ContextAccess::parent(parent))));
 }

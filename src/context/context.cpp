@@ -50,7 +50,7 @@ class StopTokenNode final : public CancelNode {
 }  // namespace
 
 ContextNode* ContextAccess::parent(const Context& ctx) {
-  if (!ctx) throw std::invalid_argument("context: nil parent");
+  if (!ctx) throw std::invalid_argument("cannot create context from nil parent");
   return ctx.node_.get();
 }
 

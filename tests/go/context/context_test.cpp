@@ -192,11 +192,11 @@ TEST(ContextGo, ANilParentIsRefused) {
     }
     return std::string("not refused");
   };
-  EXPECT_EQ(refused([&] { with_cancel(nil); }), "context: nil parent");
-  EXPECT_EQ(refused([&] { with_timeout(nil, 1s); }), "context: nil parent");
-  EXPECT_EQ(refused([&] { with_deadline(nil, Clock::now()); }), "context: nil parent");
-  EXPECT_EQ(refused([&] { with_value(nil, key, 1); }), "context: nil parent");
-  EXPECT_EQ(refused([&] { without_cancel(nil); }), "context: nil parent");
+  EXPECT_EQ(refused([&] { with_cancel(nil); }), "cannot create context from nil parent");
+  EXPECT_EQ(refused([&] { with_timeout(nil, 1s); }), "cannot create context from nil parent");
+  EXPECT_EQ(refused([&] { with_deadline(nil, Clock::now()); }), "cannot create context from nil parent");
+  EXPECT_EQ(refused([&] { with_value(nil, key, 1); }), "cannot create context from nil parent");
+  EXPECT_EQ(refused([&] { without_cancel(nil); }), "cannot create context from nil parent");
 }
 
 // XTestCause
