@@ -55,7 +55,7 @@ class OperationAwaiter : Immovable {
  protected:
   /// suspend(), unless others come first; for await_suspend.
   bool suspend_or_put_off(FrameLink& leaf) {
-    if (attention.load(relaxed) != 0 && put_off(g_, leaf, this, &suspend_later)) [[unlikely]] return true;
+    if (attention.load(relaxed) != 0) [[unlikely]] return suspend_attended(leaf);
     return static_cast<Self*>(this)->suspend(leaf);
   }
 
@@ -63,6 +63,10 @@ class OperationAwaiter : Immovable {
   static bool undisturbed() noexcept { return attention.load(relaxed) == 0; }  // a hint: who set it made sure that the M sees it in the end
 
  private:
+  // Apart, so that the way without it saves no registers for a call.
+  GMPCORO_NOINLINE bool suspend_attended(FrameLink& leaf) {
+    return put_off(g_, leaf, this, &suspend_later) || static_cast<Self*>(this)->suspend(leaf);
+  }
   static bool suspend_later(void* awaiter, FrameLink& leaf) { return static_cast<Self*>(static_cast<OperationAwaiter*>(awaiter))->suspend(leaf); }
 
  protected:
