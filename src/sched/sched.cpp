@@ -33,6 +33,7 @@
 namespace gmp::detail {
 
 constinit Atomic<std::uint32_t> attention{0};
+constinit Atomic<bool> locks_followed{false};
 
 namespace {
 

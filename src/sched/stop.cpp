@@ -45,6 +45,10 @@ void first_start() {
     const bool barrier = sys::membarrier_register();
     Claim::use_exchange(!barrier);
     if (!barrier) scans.store(1, relaxed);  // for ever; before any M runs
+    if (debug_settings().lockcycle) {
+      attention.fetch_add(1, relaxed);  // for ever: no lock is taken inline; before any M runs
+      locks_followed.store(true, relaxed);
+    }
     return true;
   }();
   static_cast<void>(done);

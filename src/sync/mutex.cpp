@@ -29,6 +29,7 @@
 
 #include "gmp/detail/base/assert.hpp"
 #include "sync/in_use.hpp"
+#include "sync/lock_cycle.hpp"
 #include "wait/sleeper.hpp"
 
 namespace gmp {
@@ -43,6 +44,12 @@ constexpr int spin_pauses = 30;  // of one spin; can_spin() allows a few
 }  // namespace
 
 Sema& MutexWaiter::sema() noexcept { return mutex_->sema_; }
+
+// The mutex is ours: for who follows owners.
+bool MutexWaiter::has_it() noexcept {
+  if (follows_locks()) [[unlikely]] note_lock_held(g_, mutex_);
+  return holds_ = true;
+}
 
 bool MutexWaiter::advance() noexcept {
   if (withdrawn_) return true;
@@ -64,13 +71,13 @@ bool MutexWaiter::accept_handoff(std::uint32_t old) noexcept {
     std::uint32_t next = (old - Mutex::one_waiter) | Mutex::locked;
     // Back to normal as soon as possible: two gs that hand over in lock step are slow, and would go on for ever.
     if (!starving_ || (next >> Mutex::waiters_shift) == 0) next &= ~Mutex::starving;
-    if (mutex_->state_.compare_exchange_weak(old, next, relaxed, relaxed)) return holds_ = true;  // ordered by the permit
+    if (mutex_->state_.compare_exchange_weak(old, next, relaxed, relaxed)) return has_it();  // ordered by the permit
   }
 }
 
 // From its holder, who lets go of it; unless somebody else wants it.
 bool MutexWaiter::take_over() noexcept {
-  return holds_ = mutex_->state_.load(relaxed) == Mutex::locked;  // who comes later is counted, and finds it locked: M1
+  return mutex_->state_.load(relaxed) == Mutex::locked && has_it();  // who comes later is counted, and finds it locked: M1
 }
 
 // True: has the mutex, or has left. False: counted as a sleeper.
@@ -101,8 +108,11 @@ bool MutexWaiter::compete() noexcept {
     }
     if (!state.compare_exchange_weak(old, next, acquire, relaxed)) continue;  // [MUTEX]
     woken_ = false;
-    if (leaving) return withdrawn_ = true;
-    if (free) return holds_ = true;
+    if (leaving) {
+      if (follows_locks() && g_ != nullptr) note_lock_given_up(g_);
+      return withdrawn_ = true;
+    }
+    if (free) return has_it();
     slept_ = since_ns_ != 0;
     if (!slept_) since_ns_ = now_ns();
     return false;
@@ -125,8 +135,10 @@ bool MutexWaiter::undo(SemaWaiter& w) noexcept {
 
 bool MutexWaiter::withdraw_lock(Waiter* waiter) noexcept {
   auto& w = static_cast<MutexWaiter&>(*waiter);
-  if (Sema::withdraw(w, &undo)) return true;
-  if (!tearing_down() || not_yet_woken(w)) return false;
+  const bool queued = Sema::withdraw(w, &undo);
+  if (!queued && (!tearing_down() || not_yet_woken(w))) return false;
+  if (follows_locks() && w.g_ != nullptr) note_lock_given_up(w.g_);
+  if (queued) return true;
   w.take_back();
   return w.withdrawn_ = true;
 }
@@ -156,6 +168,12 @@ void MutexWaiter::take_back() noexcept {
 }
 
 bool MutexLockAwaiter::suspend(FrameLink& leaf) noexcept {
+  if (follows_locks()) [[unlikely]] note_lock_wanted(g_, &mutex_);
+  return suspend_in(g_, leaf);
+}
+
+bool MutexLockAwaiter::suspend_in(G* gp, FrameLink& leaf) noexcept {
+  g_ = gp;
   return Sleeper<MutexWaiter>::suspend(waiter_.emplace(mutex_, g_), leaf, WaitReason::mutex_lock);
 }
 
@@ -166,8 +184,17 @@ void Mutex::lock_blocking() {
   lock_on_thread();
 }
 
+bool Mutex::try_lock_slow() noexcept {
+  if (!try_lock_fast()) return false;
+  if (detail::follows_locks()) detail::note_lock_tried(this);
+  return true;
+}
+
 void Mutex::lock_on_thread() noexcept {
-  if (lock_fast()) return;
+  if (lock_fast()) {
+    if (detail::follows_locks()) detail::note_lock_held(nullptr, this);
+    return;
+  }
   detail::MutexWaiter w(*this, nullptr);
   detail::Sleeper<detail::MutexWaiter>::block(w);
 }
@@ -179,6 +206,7 @@ void Mutex::unlock_slow() noexcept {
 
 // Frees the mutex, or hands it over, by one RMW.
 void Mutex::hand_on() noexcept {
+  if (detail::follows_locks()) [[unlikely]] detail::note_lock_free(this);  // before the RMW: after it another may have it
   std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
   for (;;) {
     if ((old & locked) == 0) return detail::misuse("sync: unlock of unlocked mutex");

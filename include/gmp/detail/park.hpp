@@ -33,6 +33,9 @@ void require_plain_thread(const char* called, const char* instead);
 /// non-zero sends them to the compiled path, which asks give_way().
 extern Atomic<std::uint32_t> attention;
 
+/// $GMPDEBUG has lockcycle=1, and an executor was started: from then on `attention` is never 0, so that no lock is taken or freed inline.
+extern Atomic<bool> locks_followed;
+
 /// The g is about to sleep in `leaf`. w: its waiter, for withdrawal (or null). step: run before it is resumed (or null).
 void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*) = nullptr) noexcept;
 void park_abort(G* gp) noexcept;

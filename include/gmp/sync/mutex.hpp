@@ -41,6 +41,7 @@ struct MutexWaiter : SemaWaiter {
  private:
   bool compete() noexcept;
   bool accept_handoff(std::uint32_t state) noexcept;
+  bool has_it() noexcept;
 };
 
 class MutexLockAwaiter;
@@ -90,9 +91,9 @@ class Mutex : detail::Immovable {
 
   /// Locks if that needs no waiting; true: the caller has it. From any thread. A failed try orders nothing.      Go: Mutex.TryLock.
   [[nodiscard("if it is true the mutex is locked")]] bool try_lock() noexcept {
-    std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
-    return (old & (locked | starving)) == 0 &&
-           state_.compare_exchange_strong(old, old | locked, detail::acquire, detail::relaxed);  // [MUTEX]
+    if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
+      return try_lock_slow();
+    return try_lock_fast();
   }
 
   /// Unlocks, and wakes who waits. Never suspends; from any g, or plain thread. Of an unlocked mutex: `fatal error: sync: unlock of
@@ -134,6 +135,12 @@ class Mutex : detail::Immovable {
     std::uint32_t free = 0;
     return state_.compare_exchange_strong(free, locked, detail::acquire, detail::relaxed);  // [MUTEX]
   }
+  bool try_lock_fast() noexcept {
+    std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
+    return (old & (locked | starving)) == 0 &&
+           state_.compare_exchange_strong(old, old | locked, detail::acquire, detail::relaxed);  // [MUTEX]
+  }
+  bool try_lock_slow() noexcept;
   void lock_on_thread() noexcept;
   void unlock_slow() noexcept;
   void hand_on() noexcept;
@@ -151,6 +158,8 @@ class MutexLockAwaiter : public OperationAwaiter<MutexLockAwaiter> {
   MutexLockAwaiter(G* gp, MutexLock op) noexcept : OperationAwaiter(gp), mutex_(*op.mutex_) {}
   bool await_ready() noexcept { return undisturbed() && mutex_.lock_fast(); }
   bool suspend(FrameLink& leaf) noexcept;
+  /// For until() and its like: what can be given up is no part of a lock cycle.
+  bool suspend_in(G* gp, FrameLink& leaf) noexcept;
   bool withdrawn() const noexcept { return waiter_.get().withdrawn_; }  // after suspend()
   void await_resume() const noexcept {}
 
