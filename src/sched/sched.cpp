@@ -44,7 +44,6 @@ constexpr std::uint32_t poll_every = 61;         // rounds between looks at the 
 constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
-constexpr std::uint32_t wary_turns = 256;        // a ring's worth of fresh gs without a hog among them: then the P is as any other
 constexpr std::int64_t spin_before_sleep_ns = 50'000;
 constexpr std::uint32_t spin_in_flight_max = 4;  // of many connections several have something to say after a sleep: that is cheaper
 constexpr std::int64_t visit_after_ns = 2'000;      // Go waits 3 us before it steals a runnext
@@ -119,8 +118,7 @@ void Sched::push_global(G* const* gs, std::uint32_t count) noexcept {
   global_size_.store(global_.size(), seq_cst);  // [WAKE] enqueue before the look at idle_
 }
 
-// One g to run, and this P's share of the rest into its ring. max 0: the fair share. A wary P takes no fresh g behind another one: what it
-// made ready meanwhile would have to wait for both.
+// One g to run, and this P's share of the rest into its ring. max 0: the fair share.
 G* Sched::pop_global(P* pp, int max) noexcept {
   G* share[RunQueue::half];
   int n = 0;
@@ -129,63 +127,13 @@ G* Sched::pop_global(P* pp, int max) noexcept {
     int most = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
     if (max > 0) most = std::min(most, max);
     most = std::min(most, static_cast<int>(RunQueue::half));
-    for (bool fresh = false; n < most && !fresh; ++n) {
-      share[n] = global_.pop(pp->wary_ != 0);
-      fresh = pp->wary_ != 0 && !share[n]->started_;
-      if (fresh) --pp->wary_;
-    }
+    for (; n < most; ++n) share[n] = global_.pop();
     global_size_.store(global_.size(), relaxed);  // fewer than before: nobody has to be woken for that
   }
   for (int i = 1; i < n; ++i) {
     if (i < n - 1 ? !pp->runq_.requeue_tail(share[i]) : !pp->runq_.push_tail(share[i])) push_tail(pp, share[i]);  // the last one for [WAKE]
   }
   return n > 0 ? share[0] : nullptr;
-}
-
-// By who has taken pp from a hog (H1). Its queue is given in order: gs that have run before stay, fresh ones go to the global queue, for each may
-// be another hog. Others had been called for them when they were queued; one may have looked while they were in our hands (W).
-void Sched::make_wary(P* pp) noexcept {
-  pp->wary_ = wary_turns;
-  G* fresh[RunQueue::capacity + 1];
-  G* seasoned[RunQueue::capacity + 1];
-  std::uint32_t n_fresh = 0, n_seasoned = 0;
-  bool inherit = false;
-  while (G* gp = pp->runq_.pop(&inherit)) {
-    if (gp->started_)
-      seasoned[n_seasoned++] = gp;
-    else
-      fresh[n_fresh++] = gp;
-  }
-  if (n_fresh + n_seasoned == 0) return;
-  for (std::uint32_t i = 0; i < n_seasoned; ++i) push_tail(pp, seasoned[i]);
-  if (n_fresh != 0) push_global(fresh, n_fresh);
-  wake_one();
-}
-
-// sysmon, which has just taken a P from a hog.
-void Sched::hold_fresh() noexcept {
-  LockGuard guard(lock_);
-  global_.hold(off_p_);
-  global_size_.store(global_.size(), relaxed);  // fewer than before
-}
-
-void Sched::let_go_fresh() noexcept {
-  {
-    LockGuard guard(lock_);
-    if (!global_.let_go()) return;
-    global_size_.store(global_.size(), seq_cst);  // [WAKE] LN1
-  }
-  wake_one();
-}
-
-// An M that was robbed as a hog: its g has suspended, and a CPU is free.
-void Sched::hog_is_back() noexcept {
-  {
-    LockGuard guard(lock_);
-    if (!global_.hog_is_back(off_p_)) return;
-    global_size_.store(global_.size(), seq_cst);  // [WAKE] LN1
-  }
-  wake_one();
 }
 
 // ---- wake-ups
@@ -340,7 +288,6 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     }
     if (gp == nullptr) gp = pp->runq_.pop(&inherit);
     if (gp == nullptr && pp->timers_.next_when() != never && pp->timers_.run_due(now_ns()) > 0) continue;
-    if (gp == nullptr && pp->wary_ != 0 && poller.in_flight() != 0 && inject(pp, poller.poll(0, nullptr)) > 0) continue;
     if (gp == nullptr && global_size_.load(relaxed) != 0) gp = pop_global(pp, 0);
     if (gp == nullptr && poller.in_flight() != 0 && inject(pp, poller.poll(0, nullptr)) > 0) continue;
     if (gp == nullptr && procs > 1 && (mp->spinning_ || idle_.start_spinning(procs))) {
@@ -639,7 +586,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
     if (!mp->parked_) [[unlikely]] report_lost_body(gp);
     mp->cur_ = nullptr;
   }
-  if (mp->p_ == nullptr && come_back(mp, off_p_)) hog_is_back();
+  if (mp->p_ == nullptr) off_p_.fetch_sub(1, relaxed);  // [OFF-P] the taker counted it
 }
 
 // The root frame is suspended at its end. Its destruction runs destructors of the user's, so outside the runtime, still as this g.
@@ -1087,7 +1034,7 @@ int Sched::set_procs(int n) {
 
 // Also of those that gomaxprocs() made surplus: until they are out of use their Ms run gs.
 bool Sched::all_idle() const noexcept {
-  if (off_p_.any() || idle_.count() < procs()) return false;
+  if (off_p_.load(relaxed) > 0 || idle_.count() < procs()) return false;
   const int made = ps_made_.load(acquire);  // [P-MADE]
   for (int i = 0; i < made; ++i) {
     if (!idle_.contains(i) && !ps_[i]->retired_.load(acquire)) return false;  // [P-RETIRED] and what its M had left to the global queue

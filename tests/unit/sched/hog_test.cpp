@@ -18,8 +18,6 @@
 #include "gmp/go.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
-#include "support/child.hpp"
-#include "support/gaps.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
@@ -98,73 +96,6 @@ TEST(Hogs, AGThatComputesHoldsUpNobodyForLong) {
   ticker.stop();
   EXPECT_LT(median(gaps), 50ms);
   EXPECT_LT(*std::max_element(gaps.begin(), gaps.end()), 500ms) << "it computed for longer";
-}
-
-// Twenty times its slice without a co_await, on the only P.
-TEST(Hogs, ALifeGoesOnBesideOne) {
-  Executor ex({.procs = 1});
-  test::Life life(ex);
-  std::vector<milliseconds> gaps;
-  for (int round = 0; round < 3; ++round) {
-    life.take_largest();
-    ex.run([] { burn(200ms); });
-    gaps.push_back(life.take_largest());
-  }
-  life.end();
-  EXPECT_LT(median(gaps), 50ms);
-}
-
-// Each of them a hog: who has run before goes ahead of those that have not begun, and few are begun at a time.
-TEST(Hogs, PostsThatComputeHoldUpNobody) {
-  Executor ex({.procs = 2});
-  test::Life life(ex, 10);
-  std::atomic<int> left{100};
-  for (int i = 0; i < 100; ++i) {
-    ex.post([&] {
-      burn(20ms);
-      --left;
-    });
-  }
-  std::vector<milliseconds> gaps;
-  while (left > 0) {
-    std::this_thread::sleep_for(200ms);
-    gaps.push_back(life.take_largest());
-  }
-  life.end();
-  EXPECT_LT(median(gaps), 100ms);
-  EXPECT_LE(detail::sched_of(ex)->threads(), 2 + 64);
-}
-
-void hog_in_a_post() {
-  Executor ex({.procs = 1});
-  std::atomic<bool> done{false};
-  ex.post([&] {
-    burn(250ms);
-    done = true;
-  });
-  while (!done) std::this_thread::sleep_for(1ms);
-  ex.run([]() -> Task<> {
-    this_g::set_name("miner");
-    co_await yield();
-    burn(250ms);
-    co_await yield();
-    burn(250ms);
-  });
-}
-
-TEST(HogReport, NamesAHogOnce) {
-  const auto died = test::child::run(hog_in_a_post, {.environment = {"GMPDEBUG=hog=1"}});
-  EXPECT_EQ(died.status, 0) << died;
-  EXPECT_EQ(std::count(died.err.begin(), died.err.end(), '\n'), 2) << died;
-  EXPECT_NE(died.err.find("it is a plain function, or has awaited nothing yet; created by a thread at "), std::string::npos) << died;
-  EXPECT_NE(died.err.find(" \"miner\" has run for "), std::string::npos) << died;
-  EXPECT_NE(died.err.find("it awaited last at "), std::string::npos) << died;
-}
-
-TEST(HogReport, SaysNothingUnasked) {
-  const auto died = test::child::run(hog_in_a_post, {.environment = {"GMPDEBUG"}});
-  EXPECT_EQ(died.status, 0) << died;
-  EXPECT_EQ(died.err, "");
 }
 
 // What it does without a P goes to the others, and at its next co_await it has one again.
