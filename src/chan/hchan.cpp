@@ -122,9 +122,7 @@ template <ChanWaiter::Side Side>
   ChanWaiter* woken = nullptr;
   {
     LockGuard guard(lock_);
-    const Outcome outcome = sends ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
-    w.done_ = outcome == Outcome::done;
-    if (outcome == Outcome::would_wait) {
+    if (proceed(Side, w, woken) == Outcome::would_wait) {
       WaitReason reason = sends ? WaitReason::chan_send : WaitReason::chan_receive;
       if (is_nil()) [[unlikely]] reason = sends ? WaitReason::chan_send_nil : WaitReason::chan_receive_nil;
       park_begin(gp, leaf, reason, &w);
@@ -151,7 +149,7 @@ void HChan::block(ChanWaiter& w) {
   bool sleeps = false;
   {
     LockGuard guard(lock_);
-    sleeps = proceed(w, woken) == Outcome::would_wait;
+    sleeps = proceed(w.side_, w, woken) == Outcome::would_wait;
     if (sleeps) enqueue(waiting(w), w);
   }
   if (woken != nullptr) wake(woken);

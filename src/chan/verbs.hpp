@@ -109,8 +109,8 @@ inline void HChan::take_first(void* room) noexcept {
 }
 
 // Without a sleep, if that can be. Else would_wait, and the caller sends w to sleep before it lets go of the lock.
-inline HChan::Outcome HChan::proceed(ChanWaiter& w, ChanWaiter*& woken) {
-  const Outcome outcome = w.side_ == ChanWaiter::Side::send ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
+inline HChan::Outcome HChan::proceed(ChanWaiter::Side side, ChanWaiter& w, ChanWaiter*& woken) {
+  const Outcome outcome = side == ChanWaiter::Side::send ? send_locked(w.element_, woken) : recv_locked(w.element_, woken);
   w.done_ = outcome == Outcome::done;
   return outcome;
 }

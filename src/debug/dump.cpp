@@ -107,10 +107,28 @@ GInfo snapshot(G* gp) {
   return info;
 }
 
+std::vector<GInfo> infos_of(const Sched* sched) {
+  const std::vector<G*> gs = gs_of(sched);
+  std::vector<GInfo> infos;
+  infos.reserve(gs.size());
+  const ScanPeriod period;  // one for all of them
+  for (G* gp : gs) {
+    GInfo info = snapshot(gp);
+    if (info.id != 0) infos.push_back(std::move(info));
+  }
+  std::sort(infos.begin(), infos.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
+  return infos;
+}
+
+std::string title_of(std::uint64_t id, const std::string& name) {
+  const std::string text = "goroutine " + std::to_string(id);
+  return name.empty() ? text : text + " \"" + name + "\"";
+}
+
+std::string place_of(const std::source_location& site) { return std::string(site.file_name()) + ":" + std::to_string(site.line()); }
+
 std::string format(const GInfo& info) {
-  std::string text = "goroutine " + std::to_string(info.id);
-  if (!info.name.empty()) text += " \"" + info.name + "\"";
-  text += " [" + (info.wait_reason.empty() ? info.state : info.wait_reason) + minutes(info.waiting) + "]:\n";
+  std::string text = title_of(info.id, info.name) + " [" + (info.wait_reason.empty() ? info.state : info.wait_reason) + minutes(info.waiting) + "]:\n";
   std::size_t width = 0;
   for (const Frame& frame : info.stack) width = std::max(width, std::min<std::size_t>(frame.function.size(), 60));
   for (const Frame& frame : info.stack) {
@@ -122,9 +140,8 @@ std::string format(const GInfo& info) {
     text += "\n";
   }
   text += "created by ";
-  text += info.parent_id != 0 ? "goroutine " + std::to_string(info.parent_id) : std::string("a thread");
-  text += std::string(" at ") + info.created_at.file_name() + ":" + std::to_string(info.created_at.line()) + "\n";
-  return text;
+  text += info.parent_id != 0 ? title_of(info.parent_id, {}) : std::string("a thread");
+  return text + " at " + place_of(info.created_at) + "\n";
 }
 
 }  // namespace gmp::detail
@@ -132,16 +149,7 @@ std::string format(const GInfo& info) {
 namespace gmp::debug {
 
 std::vector<GInfo> goroutine_infos(Executor* executor) {
-  std::vector<detail::G*> gs = detail::gs_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
-  std::vector<GInfo> infos;
-  infos.reserve(gs.size());
-  const detail::ScanPeriod period;  // one for all of them
-  for (detail::G* gp : gs) {
-    GInfo info = detail::snapshot(gp);
-    if (info.id != 0) infos.push_back(std::move(info));
-  }
-  std::sort(infos.begin(), infos.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
-  return infos;
+  return detail::infos_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
 }
 
 std::string goroutines(Executor* executor) {

@@ -12,7 +12,9 @@
 //   LC2  wanted[g] is noted before g tries, and erased with the note that it holds: a g whose want is found holds what it held, until it goes on.
 //   LC3  ids are never used again: what a g that has ended leaves in the tables is not taken for another's.
 // What is not a cycle but said to be one: a lock in it that a g outside of it would have unlocked for the owner.
+#include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <source_location>
 #include <string>
 #include <unordered_map>
@@ -53,22 +55,21 @@ Tables& tables() {
 }
 
 std::string place(const std::source_location& site) {
-  return site.line() != 0 ? std::string(site.file_name()) + ":" + std::to_string(site.line()) : std::string("an unknown place");
+  return site.line() != 0 ? place_of(site) : std::string("an unknown place");
 }
 
 std::string address(const void* lock) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (auto rest = reinterpret_cast<std::uintptr_t>(lock); rest != 0; rest /= 16) text.insert(text.begin(), digits[rest % 16]);
-  return "0x" + text;
+  char digits[2 * sizeof lock];
+  const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), reinterpret_cast<std::uintptr_t>(lock), 16);
+  return "0x" + std::string(digits, end);
 }
 
 struct Step {
   std::uint64_t g_;
-  std::string name_;
   Want wants_;
-  Hold hold_;         // the g's, of what the step before wants
-  const void* lock_;  // what that is
+  Hold hold_;          // the g's, of what the step before wants
+  const void* lock_;   // what that is
+  std::string name_{};
 };
 
 // Under tables_lock, from a g that wants `want`: the circle that it closes, or nothing.
@@ -82,8 +83,10 @@ std::vector<Step> cycle_from(const Tables& all, std::uint64_t first, const Want&
     const auto next = all.wanted_.find(held->second.g_);
     if (next == all.wanted_.end()) return {};
     wants = &next->second;
-    steps.push_back(Step{held->second.g_, name_of(wants->gp_), *wants, held->second, lock});
-    if (held->second.g_ == first) return steps;
+    steps.push_back(Step{held->second.g_, *wants, held->second, lock});
+    if (held->second.g_ != first) continue;
+    for (Step& step : steps) step.name_ = name_of(step.wants_.gp_);
+    return steps;
   }
   return {};
 }
@@ -92,9 +95,7 @@ std::string text_of(const std::vector<Step>& steps) {
   std::string text = "gmp: lock cycle of " + std::to_string(steps.size()) + (steps.size() == 1 ? " goroutine" : " goroutines") +
                      ", which wait for one another's Mutexes for ever:\n";
   for (const Step& step : steps) {
-    text += "  goroutine " + std::to_string(step.g_);
-    if (!step.name_.empty()) text += " \"" + step.name_ + "\"";
-    text += " holds " + address(step.lock_) + ", locked " + (step.hold_.awaited_ ? "at " : "by try_lock() after ") + place(step.hold_.at_);
+    text += "  " + title_of(step.g_, step.name_) + " holds " + address(step.lock_) + ", locked " + (step.hold_.awaited_ ? "at " : "by try_lock() after ") + place(step.hold_.at_);
     text += ", and waits for " + address(step.wants_.lock_) + " at " + place(step.wants_.at_) + "\n";
   }
   return text;

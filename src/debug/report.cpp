@@ -120,10 +120,10 @@ void report_slow_stop(Sched* sched, const std::vector<G*>& busy) {
 }
 
 std::string describe(G* gp) {
-  std::string text = "goroutine " + std::to_string(gp->id_);
+  std::string text = title_of(gp->id_, {});
   const std::source_location last = gp->last_await_.load(relaxed);
-  if (last.line() != 0) text += " at " + std::string(last.file_name()) + ":" + std::to_string(last.line());
-  return text + " created at " + gp->created_at_.file_name() + ":" + std::to_string(gp->created_at_.line());
+  if (last.line() != 0) text += " at " + place_of(last);
+  return text + " created at " + place_of(gp->created_at_);
 }
 
 }  // namespace gmp::detail

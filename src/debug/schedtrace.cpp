@@ -68,12 +68,7 @@ std::string detail_of(const Sched& sched, const debug::Stats& all, const std::ve
     text += "  M" + std::to_string(m.id) + ": p=" + or_nil(p != p_of.end(), p != p_of.end() ? p->second : 0) + " curg=" + or_nil(m.g != 0, m.g) +
             " blocked=" + (m.asleep ? "true" : "false") + "\n";
   }
-  std::vector<GInfo> gs;
-  for (G* gp : gs_of(&sched)) {
-    if (GInfo info = snapshot(gp); info.id != 0) gs.push_back(std::move(info));
-  }
-  std::sort(gs.begin(), gs.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
-  for (const GInfo& g : gs) {
+  for (const GInfo& g : infos_of(&sched)) {
     const auto m = m_of.find(g.id);
     text += "  G" + std::to_string(g.id) + ":" + field("status", static_cast<std::uint64_t>(status_number(g.state))) + "(" + g.wait_reason + ")" +
             " m=" + or_nil(m != m_of.end(), m != m_of.end() ? m->second : 0) + "\n";

@@ -22,12 +22,6 @@
 
 namespace gmp::detail {
 
-namespace {
-
-constexpr std::uint32_t global_every = 61, poll_every = 61;  // as in sched.cpp
-
-}  // namespace
-
 void Sched::begin_alone(Environment& environment) {
   auto owned = std::make_unique<M>(this, 0);
   M* mp = owned.get();
@@ -41,9 +35,7 @@ void Sched::begin_alone(Environment& environment) {
   idle_.take_unwatched(0);  // AL1
   environment_ = &environment;
   acquire_p(mp, pp);
-  set_this_m(mp);
-  enlist(mp);
-  mp->frames_.open();
+  take_thread(mp);
   use_clock(&environment.now_ns_);
   if (environment.chooses_) note_attention(mp, attend_testing);
 }
@@ -66,11 +58,7 @@ void Sched::end_alone() noexcept {
   for (G* gp : environment_->runnable_) push_global(gp);  // for stop(), which finds them anyhow
   environment_->runnable_.clear();
   environment_ = nullptr;
-  gs_to_global(mp->free_gs_);
-  if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
-  mp->frames_.close();
-  delist(mp);
-  set_this_m(nullptr);
+  leave_thread(mp);
   mp->p_->m_.store(nullptr, release);  // [P-OWNER]
   mp->p_ = nullptr;
   LockGuard guard(lock_);
@@ -136,8 +124,7 @@ bool Sched::choose_alone(P* pp, G*& gp) noexcept {
   Environment& environment = *environment_;
   std::vector<G*>& runnable = environment.runnable_;
   bool inherit = false;
-  with_memory([&] { runnable.reserve(runnable.size() + pp->runq_.size_hint() + 2); });
-  const auto collect = [&](G* gp) { with_memory([&] { runnable.push_back(gp); }); };
+  const auto collect = [&](G* one) { with_memory([&] { runnable.push_back(one); }); };
   while (G* next = pp->runq_.pop(&inherit)) collect(next);
   while (global_size_.load(relaxed) != 0) {
     if (G* next = pop_global(pp, 1)) collect(next);

@@ -18,6 +18,12 @@ std::uint64_t count_of(std::int64_t n) noexcept { return static_cast<std::uint64
 
 }  // namespace
 
+// CE1. Null: none of ours.
+const G* Sched::running_on(const M& m) const noexcept {
+  const G* gp = m.shown_.load(relaxed);
+  return gp != nullptr && status_in(gp->status_.load(relaxed)) == Status::running && load_shared(gp->sched_) == this ? gp : nullptr;
+}
+
 void Sched::add_stats(debug::Stats& sum) const {
   std::int64_t runnable = global_size_.load(relaxed), blocking = 0;
   std::int64_t finished = off_p_finished_.load(relaxed);  // before the spawned: no g is counted as gone that was not counted as come
@@ -25,15 +31,14 @@ void Sched::add_stats(debug::Stats& sum) const {
   std::vector<const G*> running;
   sum.global_queue += count_of(runnable);
   {
-    LockGuard guard(const_cast<Lock&>(lock_));
+    LockGuard guard(lock_);
     running.reserve(ms_.size());
     for (const auto& mp : ms_) finished += static_cast<std::int64_t>(mp->finished_.load(relaxed));
     for (const auto& mp : ms_) {
       spawned += static_cast<std::int64_t>(mp->spawned_.load(relaxed));
       if (mp->turn_ != nullptr) ++runnable;
       if (mp->sysc_.load(relaxed) % 2 != 0) ++blocking;
-      const G* gp = mp->shown_.load(relaxed);
-      if (gp != nullptr && status_in(gp->status_.load(relaxed)) == Status::running && load_shared(gp->sched_) == this) running.push_back(gp);  // CE1
+      if (const G* gp = running_on(*mp)) running.push_back(gp);
     }
     sum.threads += ms_.size();
   }
@@ -88,17 +93,16 @@ void Sched::add_stats(debug::Stats& sum) const {
   sum.procs += count_of(procs);
   sum.idle_procs += count_of(std::min(idle_.count(), procs));
   sum.spinning += count_of(idle_.spinners());
-  sum.poller = poller_;
+  if (sum.poller == gmp::Poller::automatic) sum.poller = poller_;  // the first one's
 }
 
 std::vector<ThreadState> Sched::thread_states() const {
   std::vector<ThreadState> states;
-  LockGuard guard(const_cast<Lock&>(lock_));
+  LockGuard guard(lock_);
   for (const auto& mp : ms_) {
     ThreadState one;
     one.id = mp->id_;
-    const G* gp = mp->shown_.load(relaxed);
-    if (gp != nullptr && status_in(gp->status_.load(relaxed)) == Status::running && load_shared(gp->sched_) == this) one.g = load_shared(gp->id_);
+    if (const G* gp = running_on(*mp)) one.g = load_shared(gp->id_);
     states.push_back(one);
   }
   for (const M* mp = spares_; mp != nullptr; mp = mp->spare_next_) states[static_cast<std::size_t>(mp->id_)].asleep = true;

@@ -39,8 +39,6 @@ namespace {
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local M* tls_m = nullptr;
 
-constexpr std::uint32_t global_every = 61;       // turns between looks at the global queue; prime, as Go's
-constexpr std::uint32_t poll_every = 61;         // rounds between looks at the poller
 constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
@@ -74,7 +72,6 @@ GMPCORO_NOINLINE void note_latency(P* pp, G* gp) noexcept { pp->latency_.note(no
 }  // namespace
 
 GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
-GMPCORO_NOINLINE void set_this_m(M* mp) noexcept { tls_m = mp; }
 GMPCORO_NOINLINE G* current_g() noexcept { return tls_m != nullptr ? tls_m->cur_ : nullptr; }
 
 // ---- queues
@@ -116,6 +113,19 @@ void Sched::push_global(G* const* gs, std::uint32_t count) noexcept {
   LockGuard guard(lock_);
   for (std::uint32_t i = 0; i < count; ++i) global_.push(gs[i]);
   global_size_.store(global_.size(), seq_cst);  // [WAKE] enqueue before the look at idle_
+}
+
+// gp has just become runnable; mp is inside.
+inline void Sched::queue_next(M* mp, G* gp) noexcept {
+  if (mp->p_ == nullptr) return queue_globally(gp);
+  time_some(mp->p_, gp);
+  push_next_and_wake(mp->p_, gp);
+}
+
+void Sched::queue_globally(G* gp) noexcept {
+  time_some(gp);
+  push_global(gp);
+  wake_one();
 }
 
 // One g to run, and this P's share of the rest into its ring. max 0: the fair share.
@@ -223,11 +233,23 @@ bool Sched::wait_for_poller(M* mp, P* pp) noexcept {
 
 // ---- the loop
 
-void Sched::m_main(M* mp) noexcept {
+void Sched::take_thread(M* mp) noexcept {
   tls_m = mp;
   enlist(mp);
-  library_threads.fetch_add(1, relaxed);
   mp->frames_.open();
+}
+
+void Sched::leave_thread(M* mp) noexcept {
+  gs_to_global(mp->free_gs_);
+  if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
+  mp->frames_.close();
+  delist(mp);
+  tls_m = nullptr;
+}
+
+void Sched::m_main(M* mp) noexcept {
+  take_thread(mp);
+  library_threads.fetch_add(1, relaxed);
   with_memory([&] { sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_)); });
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
@@ -236,12 +258,8 @@ void Sched::m_main(M* mp) noexcept {
   for (G* gp = find_runnable(mp, inherit); gp != nullptr; gp = next_at_hand(mp, inherit)) execute(mp, gp, inherit);
   quiesce(mp);
   if (options_.on_thread_stop) options_.on_thread_stop();
-  gs_to_global(mp->free_gs_);
-  if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
-  mp->frames_.close();
   library_threads.fetch_sub(1, relaxed);
-  delist(mp);
-  tls_m = nullptr;
+  leave_thread(mp);
 }
 
 // Gs that wake each other go by run_next, in one time slice: what else there may be, due timers, completions, is looked for every few rounds.
@@ -578,9 +596,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
       time_some(mp->p_, gp);
       if (!mp->p_->runq_.requeue_tail(gp)) push_tail(mp->p_, gp);  // nobody need be woken: this M pops next
     } else {
-      time_some(gp);
-      push_global(gp);
-      wake_one();
+      queue_globally(gp);
     }
   } else {
     if (!mp->parked_) [[unlikely]] report_lost_body(gp);
@@ -705,38 +721,21 @@ void Sched::start(G* gp) noexcept {
   M* mp = tls_m;
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
-    if (mp->p_ != nullptr) {
-      time_some(mp->p_, gp);
-      push_next_and_wake(mp->p_, gp);
-      return;
-    }
+    queue_next(mp, gp);
+  } else {
+    queue_globally(gp);
   }
-  time_some(gp);
-  push_global(gp);
-  wake_one();
 }
 
 inline void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
-  if (!mp->ready_window_.make_runnable(gp->status_)) return;
-  if (mp->p_ != nullptr) {
-    time_some(mp->p_, gp);
-    push_next_and_wake(mp->p_, gp);
-    return;
-  }
-  time_some(gp);
-  push_global(gp);
-  wake_one();
+  if (mp->ready_window_.make_runnable(gp->status_)) queue_next(mp, gp);
 }
 
 // From a thread that is none of this executor's Ms: it is counted, so that a stopping executor waits until it is out of here.
 void Sched::ready_remote(G* gp) noexcept {
   gate_.enter();  // before the g leaves `waiting`: until then the executor cannot go
-  if (status::make_runnable(gp->status_) && gate_.is_running()) {
-    time_some(gp);
-    push_global(gp);
-    wake_one();
-  }
+  if (status::make_runnable(gp->status_) && gate_.is_running()) queue_globally(gp);
   gate_.leave();
 }
 
@@ -752,8 +751,7 @@ void Sched::queue_held(G* gp) noexcept {
       return;
     }
   }
-  push_global(gp);
-  wake_one();
+  queue_globally(gp);
 }
 
 bool hold_begin(G* gp) noexcept {
@@ -1044,7 +1042,7 @@ bool Sched::all_idle() const noexcept {
 
 std::int64_t Sched::goroutines() const noexcept {
   std::int64_t n = off_p_spawned_.load(relaxed) - off_p_finished_.load(relaxed);
-  LockGuard guard(const_cast<Lock&>(lock_));
+  LockGuard guard(lock_);
   for (const auto& mp : ms_) n += static_cast<std::int64_t>(mp->spawned_.load(relaxed)) - static_cast<std::int64_t>(mp->finished_.load(relaxed));
   return n;
 }

@@ -100,6 +100,9 @@ std::string name_of(G* gp);                // by anybody
 ///   testing  | begin_alone()                   | end_alone()                     | no: each co_await is a choice
 enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4, attend_handoff = 8, attend_testing = 16 };
 
+inline constexpr std::uint32_t global_every = 61;  // turns between looks at the global queue; prime, as Go's
+inline constexpr std::uint32_t poll_every = 61;    // rounds between looks at the poller
+
 struct M : Immovable {
   explicit M(Sched* sched, int id) : sched_(sched), id_(id) {}
 
@@ -241,6 +244,8 @@ class Sched : Immovable {
 
   static void* m_thread(void* mp);
   void m_main(M* mp) noexcept;
+  static void take_thread(M* mp) noexcept;   // the calling one is mp's from here on
+  static void leave_thread(M* mp) noexcept;
   G* next_at_hand(M* mp, bool& inherit) noexcept;
   G* find_runnable(M* mp, bool& inherit) noexcept;
   void execute(M* mp, G* gp, bool inherit) noexcept;
@@ -260,6 +265,8 @@ class Sched : Immovable {
   void push_next_and_wake_another(P* pp, G* gp) noexcept;
   void push_tail(P* pp, G* gp) noexcept;
   void push_global(G* gp) noexcept;
+  void queue_next(M* mp, G* gp) noexcept;
+  void queue_globally(G* gp) noexcept;
   void push_global(G* const* gs, std::uint32_t count) noexcept;
   G* pop_global(P* pp, int max) noexcept;
   void wake_one() noexcept;
@@ -283,6 +290,7 @@ class Sched : Immovable {
   void enrol() noexcept;  // among those whom all_hopeless() asks
   void strike_off() noexcept;
   bool at_rest(std::uint64_t& switches) noexcept;
+  const G* running_on(const M& m) const noexcept;
   bool has_hope() noexcept;
 
   const Options options_;
@@ -298,7 +306,7 @@ class Sched : Immovable {
 
   alignas(cache_line) IdleSet idle_;
 
-  alignas(cache_line) Lock lock_;        // global queue, Ms, spares
+  alignas(cache_line) mutable Lock lock_;  // global queue, Ms, spares
   GlobalQueue global_;                    // under lock_
   Atomic<int> global_size_{0};            // under lock_ for writing
   std::vector<std::unique_ptr<M>> ms_;    // under lock_
@@ -317,7 +325,6 @@ class Sched : Immovable {
 
 /// The calling thread's M, or null. Never inlined.
 GMPCORO_NOINLINE M* this_m() noexcept;
-GMPCORO_NOINLINE void set_this_m(M* mp) noexcept;
 
 /// A stretch of code inside the runtime: mp's P, if it still has one, is its own until the end of the scope. Nests.
 struct Inside : Immovable {

@@ -3,6 +3,7 @@
 #include "sched/settings.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -30,18 +31,21 @@ std::int64_t number(std::string_view text) {
   return n;
 }
 
+// The variable's number; `otherwise` if it is not set, or none of lowest to highest.
+long from_environment(const char* name, long lowest, long highest, long otherwise) {
+  const char* text = sys::environment(name);
+  if (text == nullptr || *text == '\0') return otherwise;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end == '\0' && n >= lowest && n <= highest) return n;
+  sys::write_stderr(std::string("gmp: ") + name + " must be " + std::to_string(lowest) + ".." + std::to_string(highest) + ", got \"" + text + "\": ignored\n");
+  return otherwise;
+}
+
 }  // namespace
 
 int procs_from_environment() {
-  const char* text = sys::environment("GMPMAXPROCS");
-  if (text == nullptr || *text == '\0') return 0;
-  char* end = nullptr;
-  const long n = std::strtol(text, &end, 10);
-  if (*end != '\0' || n < 1 || n > procs_max) {
-    sys::write_stderr("gmp: GMPMAXPROCS must be 1..1024, got \"" + std::string(text) + "\": ignored\n");
-    return 0;
-  }
-  return static_cast<int>(n);
+  return static_cast<int>(from_environment("GMPMAXPROCS", 1, procs_max, 0));
 }
 
 gmp::Poller poller_choice(gmp::Poller wanted) {
@@ -65,18 +69,7 @@ gmp::Poller poller_choice(gmp::Poller wanted) {
 }
 
 unsigned ring_entries() {
-  constexpr unsigned otherwise = 256;
-  const char* text = sys::environment("GMPRINGENTRIES");
-  if (text == nullptr || *text == '\0') return otherwise;
-  char* end = nullptr;
-  const long n = std::strtol(text, &end, 10);
-  if (*end != '\0' || n < 2 || n > 32768) {
-    sys::write_stderr("gmp: GMPRINGENTRIES must be 2..32768, got \"" + std::string(text) + "\": ignored\n");
-    return otherwise;
-  }
-  unsigned entries = 2;
-  while (entries < static_cast<unsigned long>(n)) entries *= 2;
-  return entries;
+  return std::bit_ceil(static_cast<unsigned>(from_environment("GMPRINGENTRIES", 2, 32768, 256)));
 }
 
 DebugSettings parse_debug(const char* text, void (*complain)(const std::string&)) {

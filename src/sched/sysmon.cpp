@@ -86,7 +86,7 @@ void Sysmon::wake() noexcept {
 void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
   depth_.store(depth, seq_cst);  // [SYSMON-NAP]
   if (depth == deep && !sched_.all_idle()) duration_ns = nap_min_ns;  // somebody came off the idle list before he could see us
-  if (next_trace_ns_ >= 0) {
+  if (next_trace_ns_ != never) {
     const std::int64_t left = std::max(next_trace_ns_ - now_ns(), nap_min_ns);
     duration_ns = duration_ns < 0 ? left : std::min(duration_ns, left);
   }
@@ -114,7 +114,7 @@ void Sysmon::run() noexcept {
   while (!stopping_.load(acquire)) {  // [SYSMON-STOP]
     const std::int64_t now = now_ns();
     coarse_clock_tick(now);
-    if (next_trace_ns_ >= 0 && now >= next_trace_ns_) trace(now);
+    if (now >= next_trace_ns_) trace(now);
     if (sched_.all_idle()) {
       if (idle_since == 0) idle_since = now;
       // main_ last: all_hopeless() has seen its M's idle bit, which that set after main_.

@@ -8,6 +8,7 @@
 
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/base/config.hpp"
+#include "gmp/detail/timer/heap.hpp"
 
 namespace gmp::detail {
 
@@ -48,7 +49,7 @@ class Sysmon : Immovable {
   Atomic<std::uint32_t> depth_{shallow};  // the futex word, too
   Atomic<bool> stopping_{false};
   std::int64_t started_ns_ = 0;       // for GMPDEBUG=schedtrace, this thread's own
-  std::int64_t next_trace_ns_ = -1;   // when its next line is due; -1: it is not asked for
+  std::int64_t next_trace_ns_ = never;  // when its next line is due
 };
 
 /// Written by every sysmon, and by Ms that read the clock anyway.

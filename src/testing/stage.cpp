@@ -24,8 +24,6 @@ const char* allowed_here(const char* called) {
   throw std::logic_error(std::string(called) + " called on a goroutine");
 }
 
-std::string place(const std::source_location& at) { return std::string(at.file_name()) + ":" + std::to_string(at.line()); }
-
 }  // namespace
 
 Options Stage::options(const std::shared_ptr<Panic>& panic) {
@@ -132,9 +130,7 @@ std::string Stage::steps() const {
       text += "a timer fires\n";
       continue;
     }
-    text += "goroutine " + std::to_string(step.id);
-    if (!step.name.empty()) text += " \"" + step.name + "\"";
-    text += "  " + place(step.at) + "\n";
+    text += title_of(step.id, step.name) + "  " + place_of(step.at) + "\n";
   }
   return text;
 }

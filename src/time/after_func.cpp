@@ -5,7 +5,6 @@
 //   AF2  who takes the timer out of its heap (the fire, a stop(), the executor's end) has the frame: it starts it, or destroys it.
 #include "gmp/detail/time/after_func.hpp"
 
-#include <algorithm>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -33,8 +32,7 @@ class TimedFunc final : public AfterFuncState, GuestTimer {
   TimedFunc(Task<> frame, std::source_location where) noexcept : AfterFuncState(std::move(frame), where), GuestTimer(&TimedFunc::fire) {}
 
   void start(std::int64_t duration_ns) {
-    const std::int64_t now = now_ns();
-    const std::int64_t due = duration_ns <= 0 ? now : std::min(deadline_after(now, duration_ns), at_the_end);
+    const std::int64_t due = due_after(now_ns(), duration_ns);
     Sched* sched = sched_here();
     if (sched == nullptr) return;
     ref();  // AF1

@@ -10,7 +10,6 @@
 //   TC3  a fire takes the channel's lock and no other; so a stop, which has the timer's, may look into the channel.
 #include "gmp/detail/time/timer_chan.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <new>
 #include <stdexcept>
@@ -48,8 +47,7 @@ ChanRef TimerChan::make_ticker(std::int64_t period_ns) {
 }
 
 void TimerChan::start(std::int64_t duration_ns, std::int64_t period_ns) {
-  const std::int64_t now = now_ns();
-  const std::int64_t due = duration_ns <= 0 ? now : std::min(deadline_after(now, duration_ns), at_the_end);
+  const std::int64_t due = due_after(now_ns(), duration_ns);
   period_ = period_ns;
   arm(sched_here(), due);  // if its executor stops, nobody waits
 }
@@ -61,7 +59,7 @@ void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   static_cast<void>(self.chan_->try_send(&value));  // full: this tick is dropped
   if (self.period_ == 0) return self.through();
   const std::int64_t late = now - self.when_ns;
-  const std::int64_t next = std::min(deadline_after(self.when_ns, self.period_ * (1 + late / self.period_)), at_the_end);  // in step with the first
+  const std::int64_t next = due_after(self.when_ns, self.period_ * (1 + late / self.period_));  // in step with the first
   try {
     self.heap.load(relaxed)->add(timer, next);  // [TIMER-HOME] the one that fires it
   } catch (const std::bad_alloc&) {

@@ -21,6 +21,7 @@
 #include "support/cpu.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
+#include "support/text.hpp"
 #include "support/waiting.hpp"
 
 namespace gmp::dump_test {
@@ -156,9 +157,7 @@ TEST(Dump, CutsALongChain) {
     co_await until_waiting(detail::WaitReason::chan_receive, 1);
     const std::string block = block_of(debug::goroutines(Executor::current()), "down");
     EXPECT_NE(block.find("...additional frames elided..."), std::string::npos);
-    std::size_t frames = 0;
-    for (std::size_t at = 0; (at = block.find("dump_test.cpp:", at)) != std::string::npos; ++at) ++frames;
-    EXPECT_EQ(frames, 100U + 1U) << block;  // and the creator's line
+    EXPECT_EQ(test::count(block, "dump_test.cpp:"), 100 + 1) << block;  // and the creator's line
     ch.close();
     co_await deep;
   });
@@ -175,9 +174,7 @@ TEST(Dump, ShowsManyWithinASecond) {
     const double before = test::cpu_seconds();
     const std::string dump = debug::goroutines(Executor::current());
     [[maybe_unused]] const double took = test::cpu_seconds() - before;
-    int shown = 0;
-    for (std::size_t at = 0; (at = dump.find(" [chan receive", at)) != std::string::npos; ++at) ++shown;
-    EXPECT_EQ(shown, gs);
+    EXPECT_EQ(test::count(dump, " [chan receive"), gs);
 #if !GMPCORO_ASAN && !GMPCORO_TSAN
     EXPECT_LT(took, 1.0);
 #endif

@@ -15,22 +15,18 @@
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
 #include "support/child.hpp"
+#include "support/text.hpp"
 #include "support/waiting.hpp"
 
 namespace gmp::lock_cycle_test {
 namespace {
 
 using namespace std::chrono_literals;
+using test::count;
 using test::until_waiting;
 namespace child = test::child;
 
 child::Outcome run_watched(child::Scenario scenario) { return child::run(scenario, {.environment = {"GMPDEBUG=lockcycle=1"}}); }
-
-int count(const std::string& text, const std::string& part) {
-  int n = 0;
-  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
-  return n;
-}
 
 int line_of(std::source_location here = std::source_location::current()) { return static_cast<int>(here.line()); }
 

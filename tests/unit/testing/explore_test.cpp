@@ -15,12 +15,14 @@
 #include "gmp/gmp.hpp"
 #include "gmp/testing.hpp"
 #include "support/scale.hpp"
+#include "support/text.hpp"
 #include "unit/testing/bugs.hpp"
 
 namespace gmp::testing_explore_test {
 namespace {
 
 using namespace std::chrono_literals;
+using test::has;
 using test::scaled;
 
 constexpr std::uint64_t schedules_max = 10'000;
@@ -36,7 +38,6 @@ std::string failure_of(const std::function<void()>& call) {
 std::string explored(std::uint64_t schedules, std::uint64_t seed, const std::function<Task<>()>& f) {
   return failure_of([&] { testing::explore({.schedules = schedules, .seed = seed}, f); });
 }
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 std::uint64_t seed_in(const std::string& text) {
   const std::size_t at = text.find("seed ");
   return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 5, nullptr, 10);

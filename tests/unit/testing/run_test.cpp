@@ -14,11 +14,13 @@
 
 #include "gmp/gmp.hpp"
 #include "gmp/testing.hpp"
+#include "support/text.hpp"
 
 namespace gmp::testing_run_test {
 namespace {
 
 using namespace std::chrono_literals;
+using test::has;
 
 std::string failure_of(const std::function<Task<>()>& f) {
   try {
@@ -28,8 +30,6 @@ std::string failure_of(const std::function<Task<>()>& f) {
   }
   return "no failure";
 }
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(TestingRun, SleepTakesVirtualTimeOnly) {
   const auto begin = std::chrono::steady_clock::now();

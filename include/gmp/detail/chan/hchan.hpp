@@ -136,7 +136,7 @@ class HChan : Immovable {
   // All of them under lock_.
   Outcome send_locked(void* value, ChanWaiter*& woken);
   Outcome recv_locked(void* room, ChanWaiter*& woken);
-  Outcome proceed(ChanWaiter& w, ChanWaiter*& woken);
+  Outcome proceed(ChanWaiter::Side side, ChanWaiter& w, ChanWaiter*& woken);
   ChanWaiter* claim_first(Waiting& waiting) noexcept;
   void settle(Waiting& side, ChanWaiter& w, bool done) noexcept;
   void load(void* room, void* value, ChanWaiter* claimed);

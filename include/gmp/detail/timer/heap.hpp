@@ -102,6 +102,9 @@ struct Timer : Immovable {
   Atomic<TimerHeap*> heap{nullptr};  // the heap it is in, or was last in; TH7
 };
 
+/// When a timer of that duration is due: at once if there is none, and at_the_end at the latest.
+inline std::int64_t due_after(std::int64_t now, std::int64_t d_ns) noexcept { return d_ns <= 0 ? now : std::min(deadline_after(now, d_ns), at_the_end); }
+
 class TimerHeap : Immovable {
  public:
   TimerHeap() noexcept = default;
