@@ -11,13 +11,13 @@ namespace gmp::detail {
 void blocking_begin(G* gp) noexcept {
   M* mp = gp->m_;
   mp->plain_thread_ = true;
-  mp->sysc_.store(mp->sysc_.load(relaxed) + 1, release);  // [SYSC] one writer
+  count_call(mp->sysc_);
   mp->sched_->entering_blocking(mp);
 }
 
 bool blocking_end(G* gp) noexcept {
   M* mp = gp->m_;
-  mp->sysc_.store(mp->sysc_.load(relaxed) + 1, release);  // [SYSC]
+  count_call(mp->sysc_);
   mp->plain_thread_ = false;
   if (mp->attend_.load(relaxed) != 0) return false;
   return !mp->claim_.disturbed();

@@ -25,6 +25,7 @@
 //   H5  exit (release) to the taker's in_rt (acquire) hands the contents over; a visitor's last store (release) gives them back to the enter that
 //       reads it (acquire). A refusal acquires too: it may be of a second request,
 //       after a visit. Otherwise claim carries nothing: its CASes are relaxed.
+//   H7  what the taker wrote before it took (release) is the M's to read when it learns that it was robbed.
 //   H6  an M in its loop, or parked, has in_rt == 1 and cannot be robbed.
 // Where the kernel refuses membarrier, enter stores in_rt by an exchange (10 to 17 ns instead of 0.5); chosen once, at start.
 #pragma once
@@ -67,7 +68,7 @@ class Claim : Immovable {
   /// Second half. True: the P is the taker's.
   bool take(std::uint32_t who) noexcept {
     std::uint32_t was = asked + who;
-    return claim_.compare_exchange_strong(was, taken, relaxed, relaxed);  // H3
+    return claim_.compare_exchange_strong(was, taken, release, relaxed);  // H3; H7 [CLAIM]
   }
   /// In its place, a visitor's: true: the P's contents are the caller's until end_visit(), and its M waits if it comes.
   bool visit(std::uint32_t who) noexcept {
@@ -90,7 +91,7 @@ class Claim : Immovable {
 
   GMPCORO_NOINLINE Entered enter_slow() noexcept {
     for (;;) {
-      std::uint32_t was = claim_.load(acquire);  // [CLAIM] H5
+      std::uint32_t was = claim_.load(acquire);  // [CLAIM] H5, H7
       if (was == none) return Entered::with_p;   // who asked has given up, or a visitor has gone
       if (was == taken) break;
       if (was != visited && claim_.compare_exchange_strong(was, none, acquire, relaxed)) return Entered::with_p;  // refused (H3); H5 [CLAIM]

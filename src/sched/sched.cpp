@@ -128,16 +128,18 @@ void Sched::queue_globally(G* gp) noexcept {
   wake_one();
 }
 
-// One g to run, and this P's share of the rest into its ring. max 0: the fair share.
+// One g to run, and this P's share of the rest into its ring. max 0: the fair share; beside hogs one at a time, lest others wait in the ring of
+// the next one.
 G* Sched::pop_global(P* pp, int max) noexcept {
   G* share[RunQueue::half];
   int n = 0;
   {
     LockGuard guard(lock_);
     int most = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
+    if (global_.limited()) max = 1;
     if (max > 0) most = std::min(most, max);
     most = std::min(most, static_cast<int>(RunQueue::half));
-    for (; n < most; ++n) share[n] = global_.pop();
+    for (; n < most; ++n) share[n] = global_.pop(pp->on_trial_);
     global_size_.store(global_.size(), relaxed);  // fewer than before: nobody has to be woken for that
   }
   for (int i = 1; i < n; ++i) {
@@ -273,6 +275,7 @@ inline G* Sched::next_at_hand(M* mp, bool& inherit) noexcept {
 }
 
 G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
+  bool freed = false;  // a trial is over: another P may begin one
   for (;;) {
     if (!gate_.is_running()) return nullptr;
     P* pp = mp->p_;
@@ -280,6 +283,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       park_without_p(mp);
       continue;
     }
+    if (pp->on_trial_) [[unlikely]] freed = end_trial(pp);
     if (mp->locked_g_ != nullptr) [[unlikely]] {
       if (G* mine = take_turn(mp)) return mine;
     }
@@ -314,6 +318,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     }
     if (gp != nullptr) {
       end_spinning(mp);
+      if (freed && global_size_.load(relaxed) != 0) wake_one();  // LN1
       return gp;
     }
     if (spin_before_sleep(mp, pp)) continue;
@@ -602,7 +607,7 @@ void Sched::after_resume(M* mp, G* gp) noexcept {
     if (!mp->parked_) [[unlikely]] report_lost_body(gp);
     mp->cur_ = nullptr;
   }
-  if (mp->p_ == nullptr) off_p_.fetch_sub(1, relaxed);  // [OFF-P] the taker counted it
+  if (mp->p_ == nullptr) come_back(mp, off_p_, [this] { limit_fresh(true); });
 }
 
 // The root frame is suspended at its end. Its destruction runs destructors of the user's, so outside the runtime, still as this g.
@@ -1032,7 +1037,7 @@ int Sched::set_procs(int n) {
 
 // Also of those that gomaxprocs() made surplus: until they are out of use their Ms run gs.
 bool Sched::all_idle() const noexcept {
-  if (off_p_.load(relaxed) > 0 || idle_.count() < procs()) return false;
+  if (off_p_.any() || idle_.count() < procs()) return false;
   const int made = ps_made_.load(acquire);  // [P-MADE]
   for (int i = 0; i < made; ++i) {
     if (!idle_.contains(i) && !ps_[i]->retired_.load(acquire)) return false;  // [P-RETIRED] and what its M had left to the global queue

@@ -28,11 +28,12 @@
 #include "sched/claim.hpp"
 #include "sched/frames.hpp"
 #include "sched/gate.hpp"
-#include "sched/global_queue.hpp"
 #include "sched/idle.hpp"
 #include "sched/latency.hpp"
+#include "sched/lanes.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/scan.hpp"
+#include "sched/take_over.hpp"
 
 namespace gmp::detail {
 
@@ -121,6 +122,7 @@ struct M : Immovable {
   bool plain_thread_ = false;             // in blocking(f): f counts as a plain thread
   std::exception_ptr thrown_;             // what left the root frame of ended_
   Atomic<std::uint32_t> sysc_{0};         // odd: in blocking(f); this M writes, sysmon reads
+  Atomic<bool> hog_{false};               // computes on without the P that sysmon took from it, which says so; this M takes it back
   Atomic<std::uint32_t> attend_{0};       // Attention bits; counted in `attention` while not 0
   Atomic<G*> shown_{nullptr};             // = cur_, for dumps and stop's report
   ReadyWindow ready_window_;
@@ -150,6 +152,7 @@ struct alignas(cache_line) P : Immovable {
   Atomic<std::uint32_t> tick_{0};       // switches that began a slice; owner writes, sysmon reads
   std::uint32_t loops_ = 0;             // rounds of the loop
   std::uint32_t timed_loop_ = 1;        // the one in which what becomes runnable is stamped: latency.hpp
+  bool on_trial_ = false;               // it runs a fresh g beside hogs (Lanes), or has just run it; owner or taker
   Atomic<M*> m_{nullptr};               // its owner, or the M that watches it while idle; null: never started. Owner or taker writes
   std::unique_ptr<Poller> poller_;      // made by its first M
   TimerHeap timers_;
@@ -163,11 +166,11 @@ struct alignas(cache_line) P : Immovable {
   LatencyHistogram latency_;            // owner writes
 
   // sysmon's own view
-  std::uint32_t seen_tick_ = 0, seen_sysc_ = 0;
+  Sight<P, M> seen_{this, nullptr, 0, 0};
   std::int64_t seen_since_ = 0, seen_cpu_ = 0;
-  M* seen_m_ = nullptr;
   Atomic<bool> retired_{true};  // not in use, and neither idle, nor an M's, nor on its way to one; written under Sched::lock_
   bool warned_ = false;  // its preempt flag is set: next round it may lose its P
+  bool named_ = false;   // GMPDEBUG=hog=1: so was its g
 };
 
 class Sysmon;
@@ -268,6 +271,10 @@ class Sched : Immovable {
   void queue_next(M* mp, G* gp) noexcept;
   void queue_globally(G* gp) noexcept;
   void push_global(G* const* gs, std::uint32_t count) noexcept;
+  void put_in_order(P* pp) noexcept;  // hogs.cpp, as the next ones
+  bool end_trial(P* pp) noexcept;
+  void limit_fresh(bool fewer) noexcept;
+  void grant_trial(bool yes) noexcept;
   G* pop_global(P* pp, int max) noexcept;
   void wake_one() noexcept;
   void hand_over(P* pp, bool watched) noexcept;
@@ -307,12 +314,12 @@ class Sched : Immovable {
   alignas(cache_line) IdleSet idle_;
 
   alignas(cache_line) mutable Lock lock_;  // global queue, Ms, spares
-  GlobalQueue global_;                    // under lock_
+  Lanes global_;                          // under lock_
   Atomic<int> global_size_{0};            // under lock_ for writing
   std::vector<std::unique_ptr<M>> ms_;    // under lock_
   M* spares_ = nullptr;                   // under lock_: Ms that sleep without a P
   Atomic<int> threads_{0};
-  Atomic<int> off_p_{0};                  // Ms that run a g without a P
+  OffP off_p_;                            // Ms that run a g without a P
   Atomic<std::int64_t> off_p_spawned_{0}, off_p_finished_{0};
   Atomic<std::uint32_t> quiesced_{0};     // Ms that have stopped; futex
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
@@ -359,6 +366,7 @@ void report_deadlock(Sched* sched) noexcept;                                 // 
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy);
 std::string describe(G* gp);
 void print_schedtrace(Sched* sched, std::int64_t since_start_ns, bool in_detail) noexcept;
+std::string describe_hog(G* gp, std::int64_t elapsed_ns, std::int64_t cpu_ns);  // running, and it may end meanwhile
 
 /// `fatal error: gmp used after fork` in a forked child.
 void require_no_fork() noexcept;

@@ -90,7 +90,9 @@ DebugSettings parse_debug(const char* text, void (*complain)(const std::string&)
         said("must be 0 or 1");
       }
     };
-    if (name == "lockcycle") {
+    if (name == "hog") {
+      flag(found.hog);
+    } else if (name == "lockcycle") {
       flag(found.lockcycle);
     } else if (name == "scheddetail") {
       flag(found.scheddetail);
@@ -101,7 +103,7 @@ DebugSettings parse_debug(const char* text, void (*complain)(const std::string&)
         said("must be milliseconds, 0 to 3600000");
       }
     } else {
-      said("there are lockcycle, schedtrace and scheddetail");
+      said("there are hog, lockcycle, schedtrace and scheddetail");
     }
   }
   return found;

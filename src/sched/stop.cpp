@@ -60,6 +60,7 @@ Sched::Sched(Options options, bool detect_deadlock) : options_(std::move(options
   if (options_.procs < 0 || options_.procs > procs_max)
     throw std::invalid_argument("procs must be 1..1024, got " + std::to_string(options_.procs));
   if (options_.max_threads < 1) throw std::invalid_argument("max_threads must be at least 1, got " + std::to_string(options_.max_threads));
+  if (options_.max_hogs < 0) throw std::invalid_argument("max_hogs must not be negative, got " + std::to_string(options_.max_hogs));
   first_start();
   int procs = options_.procs;
   if (procs == 0) procs = procs_from_environment();

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/base/config.hpp"
@@ -35,16 +36,32 @@ class Sysmon : Immovable {
 
  private:
   enum Depth : std::uint32_t { shallow = 0, long_nap = 1, deep = 2 };
-  explicit Sysmon(Sched& sched) : sched_(sched) {}
+  explicit Sysmon(Sched& sched);
   static void* thread(void* self);
   void run() noexcept;
   void wake() noexcept;
   bool round(std::int64_t now) noexcept;
   bool has_work(P* pp, std::int64_t now) const noexcept;
+  std::int64_t turn_ns() const noexcept;
+  bool overdue(const M* mp, std::int64_t cpu_before, std::int64_t elapsed, std::int64_t cpu_enough) const noexcept;
+  void name_robbed(std::int64_t now) noexcept;
+  template <class ComputesOn>
+  bool name_hog(M* mp, std::int64_t elapsed, std::int64_t cpu_before, ComputesOn computes_on) noexcept;
   void nap(std::int64_t duration_ns, Depth depth) noexcept;
   void trace(std::int64_t now) noexcept;
 
+  struct Robbed {
+    M* mp;
+    std::uint32_t sysc;
+    bool named;
+    std::int64_t since, cpu;
+  };
+
   Sched& sched_;
+  std::int64_t grant_at_ = 0;         // its own, as the next ones: when a fresh g may be begun though hogs have left no P
+  const bool names_hogs_;             // GMPDEBUG=hog=1
+  std::vector<Robbed> robbed_;        // hogs that have lost their Ps
+  std::vector<std::uint64_t> named_;  // ids
   pthread_t thread_{};
   Atomic<std::uint32_t> depth_{shallow};  // the futex word, too
   Atomic<bool> stopping_{false};

@@ -15,6 +15,7 @@ namespace {
 struct Processor {
   Var<int> contents;
   Var<bool> is_the_ms{true};  // what M::p_ says: the M's own, inside; a visitor looks at it
+  Var<int> taken_by;  // what a taker leaves for the M (H7)
   int owner = 1;  // the model's own: 1 the M, 2 the taker
 
   void touch(int who) {
@@ -32,6 +33,7 @@ bool try_take(detail::Claim& claim, Processor& processor, std::uint32_t who = 0)
     claim.withdraw(who);
     return false;
   }
+  processor.taken_by.set(static_cast<int>(who) + 1);
   if (!claim.take(who)) return false;
   processor.owner = 2;
   processor.touch(2);
@@ -48,10 +50,12 @@ void enter_against_take(model::Run& run) {
   bool robbed = false, taken = false;
   run.thread([&] {
     for (int i = 0; i < 3 && !robbed; ++i) {
-      if (claim.enter() == detail::Claim::Entered::robbed)
+      if (claim.enter() == detail::Claim::Entered::robbed) {
         robbed = true;
-      else
+        check(processor.taken_by.get() != 0, "the M knows nothing of its taker");
+      } else {
         processor.touch(1);
+      }
       claim.exit();
     }
   });

@@ -206,11 +206,11 @@ struct Pair {
   }
   void start(WaitGroup& wg, const std::atomic<bool>& stop, std::int64_t work) {
     const auto player = [this, &stop, work](Semaphore& mine, Semaphore& other) -> Task<> {
-      while (!stop) {
+      do {  // once at least: one that is begun after the stop is waited for
         co_await mine.acquire();
         for (std::int64_t i = 0; i < work; ++i) count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         other.release();
-      }
+      } while (!stop);
     };
     wg.go(player, std::ref(first), std::ref(second));
     wg.go(player, std::ref(second), std::ref(first));

@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <mutex>
+#include <ostream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,6 +21,9 @@
 #include "gmp/go.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "support/child.hpp"
+#include "support/gaps.hpp"
+#include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
@@ -28,6 +34,12 @@ using namespace std::chrono_literals;
 using test::burn;
 using test::Clock;
 using std::chrono::milliseconds;
+
+#ifdef GMPCORO_TEST_SANITIZED
+constexpr milliseconds gap_limit = 100ms;  // all is several times slower
+#else
+constexpr milliseconds gap_limit = 50ms;
+#endif
 
 /// Sleeps 1 ms again and again, and remembers the largest gap between two wake-ups.
 class Ticker {
@@ -96,6 +108,287 @@ TEST(Hogs, AGThatComputesHoldsUpNobodyForLong) {
   ticker.stop();
   EXPECT_LT(median(gaps), 50ms);
   EXPECT_LT(*std::max_element(gaps.begin(), gaps.end()), 500ms) << "it computed for longer";
+}
+
+/// What a hog does, and where. Returns when it has computed for so long.
+struct Site {
+  const char* name;
+  void (*compute)(Executor&, milliseconds);
+};
+void PrintTo(const Site& site, std::ostream* os) { *os << site.name; }
+
+struct ComputesAtTheEnd {
+  milliseconds how_long_;
+  ~ComputesAtTheEnd() { burn(how_long_); }
+};
+
+const Site sites[] = {
+    {"InAGoroutine", [](Executor& ex, milliseconds d) { ex.run([d] { burn(d); }); }},
+    {"InADestructor",
+     [](Executor& ex, milliseconds d) {
+       ex.run([d]() -> Task<> {
+         ComputesAtTheEnd last{d};
+         co_await yield();
+       });
+     }},
+    {"InAPost",
+     [](Executor& ex, milliseconds d) {
+       std::promise<void> over;
+       ex.post([&] {
+         burn(d);
+         over.set_value();
+       });
+       over.get_future().get();
+     }},
+    {"InAfterFunc",
+     [](Executor& ex, milliseconds d) {
+       ex.run([d]() -> Task<> {
+         auto over = make_chan<int>(1);
+         auto timer = after_func(1ms, [=] {
+           burn(d);
+           static_cast<void>(over.try_send(1));
+         });
+         co_await over.recv();
+       });
+     }},
+    {"WithAMutex",
+     [](Executor& ex, milliseconds d) {
+       ex.run([d]() -> Task<> {
+         Mutex mu;
+         co_await mu.lock();
+         WaitGroup others;
+         for (int i = 0; i < 10; ++i) {
+           others.go([&]() -> Task<> {
+             co_await mu.lock();
+             mu.unlock();
+           });
+         }
+         burn(d);
+         mu.unlock();
+         co_await others.wait();
+       });
+     }},
+    {"ThreeAtATime",
+     [](Executor& ex, milliseconds d) {
+       ex.run([d]() -> Task<> {
+         WaitGroup hogs;
+         for (int i = 0; i < 3; ++i) hogs.go([d] { burn(d); });
+         co_await hogs.wait();
+       });
+     }},
+    {"WhileGomaxprocsChanges",
+     [](Executor& ex, milliseconds d) {
+       auto hog = ex.spawn([d] { burn(d); });
+       ex.run([&]() -> Task<> {
+         const int before = gomaxprocs();
+         while (!hog.done()) {
+           gomaxprocs(before + 2);
+           co_await gmp::sleep(2ms);
+           gomaxprocs(before);
+           co_await gmp::sleep(2ms);
+         }
+       });
+       hog.get();
+     }},
+    {"WithAHundredReadsInFlight",
+     [](Executor& ex, milliseconds d) {
+       ex.run([d]() -> Task<> {
+         WaitGroup readers;
+         std::vector<net::Conn> far;
+         for (int i = 0; i < 100; ++i) {
+           test::ConnPair pair = co_await test::conn_pair();
+           far.push_back(pair.a);
+           readers.go([conn = pair.b]() mutable -> Task<> {
+             char byte = 0;
+             EXPECT_EQ((co_await conn.read(std::span(&byte, 1))).value(), 1U);
+           });
+         }
+         co_await gmp::sleep(2ms);
+         burn(d);
+         for (net::Conn& conn : far) EXPECT_EQ((co_await conn.write(std::string_view("x"))).value(), 1U);
+         co_await readers.wait();
+       });
+     }},
+};
+
+class HogAnywhere : public testing::TestWithParam<Site> {};
+
+// A ticker, an echo and a hundred sleepers go on beside it, whatever it is and wherever.
+TEST_P(HogAnywhere, HoldsUpNobody) {
+  Executor ex;  // with $GMPMAXPROCS Ps
+  test::Life life(ex);
+  std::vector<milliseconds> gaps;
+  for (int round = 0; round < 3; ++round) {
+    life.take_largest();
+    GetParam().compute(ex, milliseconds(test::scaled(200, 100)));
+    gaps.push_back(life.take_largest());
+  }
+  life.end();
+  EXPECT_LT(median(gaps), gap_limit);
+  EXPECT_LE(detail::sched_of(ex)->threads(), detail::sched_of(ex)->procs() + 2 + 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, HogAnywhere, testing::ValuesIn(sites), [](const auto& info) { return std::string(info.param.name); });
+
+// One after the other, each longer than its slice: they share two threads.
+TEST(Hogs, AThousandInTurn) {
+  Executor ex({.procs = 1});
+  test::Life life(ex, 10);
+  const auto hogs = test::scaled(100, 20);
+  ex.run([hogs]() -> Task<> {
+    for (int i = 0; i < hogs; ++i) {
+      co_await spawn([] { burn(25ms); });
+    }
+  });
+  life.end();
+  EXPECT_LE(detail::sched_of(ex)->threads(), 1 + 1 + 2);
+}
+
+// Those of which it cannot get rid it waits for; the gs beside it are gone by then, and nothing is left of any.
+TEST(Hogs, StopWaitsForOne) {
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<bool> computing{false}, over{false};
+    std::atomic<int> alive{0};
+    Executor ex({.procs = 1 + round % 2});
+    struct Counted {
+      explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+      Counted(const Counted&) = delete;
+      ~Counted() { --count_; }
+      std::atomic<int>& count_;
+    };
+    for (int i = 0; i < 20; ++i) {
+      ex.post([&alive]() -> Task<> {
+        Counted counted(alive);
+        while (true) co_await gmp::sleep(1ms);
+      });
+    }
+    ex.post([&]() -> Task<> {
+      Counted counted(alive);
+      co_await yield();
+      computing = true;
+      burn(80ms);
+      over = true;
+      co_await yield();
+      ADD_FAILURE() << "it was to be stopped there";
+    });
+    while (!computing) std::this_thread::yield();
+    if (round > 1) std::this_thread::sleep_for(40ms);  // by then it has lost its P
+    ex.stop();
+    EXPECT_TRUE(over);
+    EXPECT_EQ(alive, 0);
+  }
+}
+
+/// How long two plain threads take for them.
+Clock::duration two_threads(int calls, void (*call)()) {
+  std::atomic<int> left{calls};
+  const auto work = [&] {
+    while (left-- > 0) call();
+  };
+  const auto begin = Clock::now();
+  std::thread other(work);
+  work();
+  other.join();
+  return Clock::now() - begin;
+}
+
+// Each of them a hog: who has run before goes ahead of those that have not begun, and few are begun at a time.
+TEST(Hogs, PostsThatComputeHoldUpNobody) {
+  constexpr auto compute = [] { burn(20ms); };
+  const bool at_length = test::scale() >= 10;
+  const int posts = at_length ? 20'000 : 60;
+  Executor ex({.procs = 2});
+  test::Life life(ex, 10);
+  std::atomic<int> left{posts};
+  const auto begin = Clock::now();
+  for (int i = 0; i < posts; ++i) {
+    ex.post([&] {
+      compute();
+      --left;
+    });
+  }
+  std::vector<milliseconds> gaps;
+  while (left > 0) {
+    std::this_thread::sleep_for(200ms);
+    gaps.push_back(life.take_largest());
+  }
+  const auto took = Clock::now() - begin;
+  life.end();
+  EXPECT_LT(median(gaps), 100ms);
+  EXPECT_LE(detail::sched_of(ex)->threads(), 2 + 10) << "they were begun faster than they end";
+  if (at_length) {
+    EXPECT_LT(took, two_threads(posts, compute) * 21 / 20) << "5 % more than a plain pool";
+  }
+}
+
+// Hogs that never end use all CPUs there are; gs that have not begun and compute little go through beside them, though they come one by one.
+TEST(Hogs, FreshGsGoThroughBesideHogsThatDoNotEnd) {
+  Executor ex({.procs = 2});
+  test::Life life(ex, 1);
+  std::atomic<bool> over{false};
+  std::vector<JoinHandle<void>> hogs;
+  for (int i = 0; i < 4; ++i) {
+    hogs.push_back(ex.spawn([&] {
+      while (!over) burn(1ms);
+    }));
+  }
+  const auto give_up = Clock::now() + 30s;
+  while (detail::sched_of(ex)->threads() < 2 + 2 && Clock::now() < give_up) std::this_thread::sleep_for(1ms);
+  const int posts = static_cast<int>(test::scaled(10'000, 500));
+  std::atomic<int> left{posts};
+  for (int i = 0; i < posts; ++i) ex.post([&] { --left; });
+  while (left > 0 && Clock::now() < give_up) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(left, 0);
+  over = true;
+  for (auto& hog : hogs) hog.get();
+  life.end();
+}
+
+// Hogs that wait for one that has not begun, beside which there is nothing else to do.
+TEST(Hogs, TheLastOfThoseThatWaitForOneAnotherIsBegun) {
+  Executor ex;  // with $GMPMAXPROCS Ps
+  const int all = detail::sched_of(ex)->procs() + 5;
+  std::atomic<int> here{0};
+  std::vector<JoinHandle<void>> hogs;
+  for (int i = 0; i < all; ++i) {
+    hogs.push_back(ex.spawn([&] {
+      ++here;
+      while (here < all) burn(1ms);
+    }));
+  }
+  for (auto& hog : hogs) hog.get();
+}
+
+void hog_in_a_post() {
+  Executor ex({.procs = 1});
+  std::atomic<bool> done{false};
+  ex.post([&] {
+    burn(250ms);
+    done = true;
+  });
+  while (!done) std::this_thread::sleep_for(1ms);
+  ex.run([]() -> Task<> {
+    this_g::set_name("miner");
+    co_await yield();
+    burn(250ms);
+    co_await yield();
+    burn(250ms);
+  });
+}
+
+TEST(HogReport, NamesAHogOnce) {
+  const auto died = test::child::run(hog_in_a_post, {.environment = {"GMPDEBUG=hog=1"}});
+  EXPECT_EQ(died.status, 0) << died;
+  EXPECT_EQ(std::count(died.err.begin(), died.err.end(), '\n'), 2) << died;
+  EXPECT_NE(died.err.find("it is a plain function, or has awaited nothing yet; created by a thread at "), std::string::npos) << died;
+  EXPECT_NE(died.err.find(" \"miner\" has run for "), std::string::npos) << died;
+  EXPECT_NE(died.err.find("it awaited last at "), std::string::npos) << died;
+}
+
+TEST(HogReport, SaysNothingUnasked) {
+  const auto died = test::child::run(hog_in_a_post, {.environment = {"GMPDEBUG"}});
+  EXPECT_EQ(died.status, 0) << died;
+  EXPECT_EQ(died.err, "");
 }
 
 // What it does without a P goes to the others, and at its next co_await it has one again.

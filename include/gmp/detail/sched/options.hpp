@@ -46,6 +46,9 @@ struct Options {
   Poller poller = Poller::automatic;
   /// Ms. One more: `fatal error: thread exhaustion`.      Go: debug.SetMaxThreads.
   int max_threads = 10'000;
+  /// Gs that compute on their threads after their P was taken from them, for the sake of others: so many at a time. One more keeps its P until its
+  /// next co_await, and who waits there waits so long. 0: no P is taken from a g that computes. Negative: std::invalid_argument.
+  int max_hogs = 64;
   /// Replaces the end of the process when an exception leaves a g that nobody joins. Runs on the M, after the g's frames are gone.
   std::function<void(std::exception_ptr, const GInfo&)> on_panic = {};  // initialized, as the others: `{.procs = 2}` must not warn
   /// On each M, when its thread begins and before it ends: the host's thread-locals, priorities, names.

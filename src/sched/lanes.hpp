@@ -1,0 +1,84 @@
+// src/sched/lanes.hpp — the scheduler's global queue: a lane for gs that have run before, and one for fresh ones.
+// Go: runtime/proc.go (globrunqput, globrunqget); it has one lane, since it can preempt whatever comes out of it.  Room: sched (floor 2).
+//
+// Thousands of fresh gs may wait here, each about to compute for longer than a slice, behind which a g that was woken would wait for seconds:
+// none of them can be preempted.  So they wait apart, and by turns: of two that are taken one is fresh, if there are both.
+//
+// To begin another fresh g for each P that is taken from a hog would have all of them share the CPUs at last, and none end.  So while there are
+// hogs, which use CPUs that the Ps do not have any more, fresh gs are begun on trial: one by one, each by a P that has nothing better, and only so
+// many at a time as hogs have left Ps.  A trial is over when its P comes back to the loop, which for a g that computes little is at once: such gs
+// go through as fast as ever. One that turns out to be a hog is counted there.
+//
+// Where hogs have left none, a fresh g would have its turn after a slice of each of them, could they be preempted.  So one trial more is granted when
+// the next one has waited for so long (grant()); until a P has to be taken from a hog again.
+//   LN1  what may not be taken is not counted by size(): nobody is called for it, nobody looks for it, and a P that finds nothing else sleeps.  So
+//        whoever makes size() grow calls somebody, as if he had queued a g (W).
+//   LN2  without a hog there is no limit: who counts the last one off says so (limit()), after him nobody need come.
+//   LN3  each g is begun some time, though hogs wait for it and never end: sysmon grants one trial more as long as one waits, and what is granted is
+//        work, for which a P is taken from a g that computes on trial.
+//
+// What was dropped: one queue, searched for gs that have run before (20,000 fresh ones are 20,000 cache misses); to take a P from a hog the later
+// the more there are, which limits them as well, but by the very delay that others are to be spared; and to begin no fresh g for some time after a P was
+// taken, which starves them beside gs that have run before and compute without end, and lets hogs become ever more.
+// Guarded by the scheduler's lock, all of it.
+#pragma once
+
+#include <algorithm>
+#include <climits>
+#include <cstdint>
+
+#include "gmp/detail/base/config.hpp"
+#include "sched/global_queue.hpp"
+
+namespace gmp::detail {
+
+class Lanes : Immovable {
+ public:
+  /// What may be taken.
+  int size() const noexcept { return seasoned_.size() + fresh_to_be_had(); }
+
+  /// The caller has gp: nobody else may start it meanwhile.
+  void push(G* gp) noexcept { (gp->started_ ? seasoned_ : fresh_).push(gp); }
+
+  /// Null if there is nothing to be had. on_trial: that g is; the caller ends the trial.
+  G* pop(bool& on_trial) noexcept {
+    const bool fresh_first = ++pops_ % (limited() ? limited_turns : turns) == 0;
+    if ((!fresh_first && seasoned_.size() != 0) || fresh_to_be_had() == 0) return seasoned_.pop();
+    on_trial = limited();
+    if (on_trial) ++trials_;
+    return fresh_.pop();
+  }
+  void end_trial() noexcept { --trials_; }
+
+  /// There are so many hogs now.
+  void limit(int hogs, int procs) noexcept { limit_ = hogs == 0 ? no_limit : std::max(procs - hogs, granted_); }
+  bool limited() const noexcept { return limit_ != no_limit; }
+
+  /// From the next limit() on: one trial more, if one waits for it; or none more than hogs leave.
+  void grant() noexcept {
+    if (fresh_.size() != 0 && fresh_to_be_had() == 0) granted_ = trials_ + 1;
+  }
+  void grant_none() noexcept { granted_ = 0; }
+
+  /// Forgets all of them.
+  void clear() noexcept {
+    fresh_.clear();
+    seasoned_.clear();
+  }
+
+ private:
+  static constexpr std::uint32_t turns = 2;
+  static constexpr std::uint32_t limited_turns = 8;  // a fresh g may be the next hog; but it must not starve
+  static constexpr int no_limit = INT_MAX;
+
+  int fresh_to_be_had() const noexcept { return std::clamp(limit_ - trials_, 0, fresh_.size()); }
+
+  GlobalQueue fresh_;
+  GlobalQueue seasoned_;
+  std::uint32_t pops_ = 0;
+  int limit_ = no_limit;  // of trials_
+  int trials_ = 0;        // Ps that run a fresh g, taken while there were hogs
+  int granted_ = 0;       // of limit_, at least
+};
+
+}  // namespace gmp::detail
