@@ -1,5 +1,13 @@
 // include/gmp/debug.hpp — seeing inside: every goroutine, as Go prints them, and the scheduler in numbers.
 // Go: runtime/traceback.go, runtime.Stack, runtime/metrics.  Room: debug (floor 6).
+//
+// Without a line of code: SIGQUIT under the free run() prints every goroutine and ends the process with status 2.  $GMPTRACEBACK says how much is
+// printed when the process ends so, by a panic or by a deadlock (Go: $GOTRACEBACK):
+//   none    the first line: what happened
+//   single  (as if it were not set) a panic shows its goroutine; a deadlock and SIGQUIT show all
+//   all     a panic, too, shows all
+//   system  as all: the library has no goroutines of its own to add
+//   crash   as system, and the process ends by abort(), for a core file: whatever the library ends it for
 #pragma once
 
 #include <string>

@@ -144,6 +144,15 @@ std::string format(const GInfo& info) {
   return text + " at " + place_of(info.created_at) + "\n";
 }
 
+std::string format(const std::vector<GInfo>& infos) {
+  std::string text;
+  for (const GInfo& info : infos) {
+    if (!text.empty()) text += "\n";
+    text += format(info);
+  }
+  return text;
+}
+
 }  // namespace gmp::detail
 
 namespace gmp::debug {
@@ -152,13 +161,6 @@ std::vector<GInfo> goroutine_infos(Executor* executor) {
   return detail::infos_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
 }
 
-std::string goroutines(Executor* executor) {
-  std::string text;
-  for (const GInfo& info : goroutine_infos(executor)) {
-    if (!text.empty()) text += "\n";
-    text += detail::format(info);
-  }
-  return text;
-}
+std::string goroutines(Executor* executor) { return detail::format(goroutine_infos(executor)); }
 
 }  // namespace gmp::debug

@@ -19,6 +19,9 @@ GInfo snapshot(G* gp);
 /// As Go prints one goroutine: header, frames, creator; ends with a newline.
 std::string format(const GInfo& info);
 
+/// All of them, with empty lines between.
+std::string format(const std::vector<GInfo>& infos);
+
 /// What is known of each g of sched, by id; null: of all executors.
 std::vector<GInfo> infos_of(const Sched* sched);
 
