@@ -20,7 +20,8 @@
 namespace gmp::debug {
 
 /// The dump of every g of that executor (null: of all): id, name, state, wait reason, how long, every awaiting frame with file:line, innermost
-/// first, and who created it. A running or queued g shows its last await only. From any thread; stops nobody.    Go: the SIGQUIT dump.
+/// first, what it waits on, and who created it. A running or queued g shows its last await only. Five or more that are alike become one entry,
+/// `goroutines 7, 9, 12, ... (1000 in all) [chan receive]:`. From any thread; stops nobody.    Go: the SIGQUIT dump.
 std::string goroutines(Executor* executor = nullptr);
 
 /// The same for programs: what is known of every g, by id.

@@ -12,9 +12,7 @@
 //   LC2  wanted[g] is noted before g tries, and erased with the note that it holds: a g whose want is found holds what it held, until it goes on.
 //   LC3  ids are never used again: what a g that has ended leaves in the tables is not taken for another's.
 // What is not a cycle but said to be one: a lock in it that a g outside of it would have unlocked for the owner.
-#include <charconv>
 #include <cstdint>
-#include <iterator>
 #include <source_location>
 #include <string>
 #include <unordered_map>
@@ -58,12 +56,6 @@ std::string place(const std::source_location& site) {
   return site.line() != 0 ? place_of(site) : std::string("an unknown place");
 }
 
-std::string address(const void* lock) {
-  char digits[2 * sizeof lock];
-  const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), reinterpret_cast<std::uintptr_t>(lock), 16);
-  return "0x" + std::string(digits, end);
-}
-
 struct Step {
   std::uint64_t g_;
   Want wants_;
@@ -95,8 +87,8 @@ std::string text_of(const std::vector<Step>& steps) {
   std::string text = "gmp: lock cycle of " + std::to_string(steps.size()) + (steps.size() == 1 ? " goroutine" : " goroutines") +
                      ", which wait for one another's Mutexes for ever:\n";
   for (const Step& step : steps) {
-    text += "  " + title_of(step.g_, step.name_) + " holds " + address(step.lock_) + ", locked " + (step.hold_.awaited_ ? "at " : "by try_lock() after ") + place(step.hold_.at_);
-    text += ", and waits for " + address(step.wants_.lock_) + " at " + place(step.wants_.at_) + "\n";
+    text += "  " + title_of(step.g_, step.name_) + " holds " + address_of(step.lock_) + ", locked " + (step.hold_.awaited_ ? "at " : "by try_lock() after ") + place(step.hold_.at_);
+    text += ", and waits for " + address_of(step.wants_.lock_) + " at " + place(step.wants_.at_) + "\n";
   }
   return text;
 }
@@ -116,6 +108,13 @@ void note_held(G* gp, const void* lock, bool awaited) noexcept {
 }
 
 }  // namespace
+
+std::string holder_of(const void* lock) {
+  if (!follows_locks()) return "";
+  LockGuard guard(tables_lock);
+  const auto held = tables().held_.find(lock);
+  return held != tables().held_.end() ? ", held by " + title_of(held->second.g_, {}) : std::string();
+}
 
 void note_lock_wanted(G* gp, const void* lock) noexcept {
   const std::uint64_t id = gp->id_;

@@ -76,9 +76,9 @@ namespace {
 // All gs but that one (0: all), as far as memory goes: whoever calls is about to end the process.
 void write_goroutines(const Sched* sched, std::uint64_t but) noexcept {
   try {
-    std::vector<GInfo> infos = infos_of(sched);
-    std::erase_if(infos, [but](const GInfo& info) { return info.id == but; });
-    sys::write_stderr((but != 0 && !infos.empty() ? "\n" : "") + format(infos));
+    std::vector<Seen> all = see(sched);
+    std::erase_if(all, [but](const Seen& g) { return g.id == but; });
+    sys::write_stderr((but != 0 && !all.empty() ? "\n" : "") + format(all));
   } catch (const std::bad_alloc&) {
     sys::write_stderr("gmp: no memory to show the goroutines\n");
   }
