@@ -1,4 +1,4 @@
-// include/gmp/debug.hpp — seeing inside: every goroutine, as Go prints them, and the scheduler in numbers.
+// include/gmp/debug.hpp — seeing inside: every goroutine, as Go prints them, the scheduler in numbers, and what it does when.
 // Go: runtime/traceback.go, runtime.Stack, runtime/metrics.  Room: debug (floor 6).
 //
 // Without a line of code: SIGQUIT under the free run() prints every goroutine and ends the process with status 2.  $GMPTRACEBACK says how much is
@@ -32,5 +32,14 @@ std::vector<GInfo> goroutine_infos(Executor* executor = nullptr);
 /// `$GMPDEBUG=schedtrace=1000` prints a line of this each second; with `,scheddetail=1` one more for each P, M and g.
 ///     Go: runtime/metrics, GODEBUG=schedtrace
 Stats stats(Executor* executor = nullptr);
+
+/// From now on what the schedulers of all executors do is noted, until trace_stop() writes it to that file: a track for each P, on which a slice is a g
+/// from when it runs until it waits, yields or ends; arrows from who made it runnable; calls of blocking(f), what the poller found complete, what
+/// was stolen. For https://ui.perfetto.dev and chrome://tracing. From any thread. An event costs some 30 ns, and 32 bytes until the stop; a thread that has
+/// noted a million notes no more (`otherData.lost` counts). std::system_error: the file cannot be written; std::logic_error: somebody traces already.
+///     Go: trace.Start
+void trace_start(const std::string& path);
+/// Writes the file. Nothing happens if nobody traces. std::system_error: not all could be written.      Go: trace.Stop
+void trace_stop();
 
 }  // namespace gmp::debug
