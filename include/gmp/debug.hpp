@@ -10,6 +10,7 @@
 //   crash   as system, and the process ends by abort(), for a core file: whatever the library ends it for
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,17 @@ Stats stats(Executor* executor = nullptr);
 void trace_start(const std::string& path);
 /// Writes the file. Nothing happens if nobody traces. std::system_error: not all could be written.      Go: trace.Stop
 void trace_stop();
+
+/// From now on the block profile has one sample for each so many nanoseconds that gs of all executors wait: for channels, select, all of sync, and
+/// joins; not for sleep and I/O. 1: each wait; 0: no more samples, as at first. What was sampled stays.      Go: runtime.SetBlockProfileRate
+void set_block_profile_rate(std::int64_t nanoseconds);
+/// From now on one wait in n for a Mutex or RWMutex is in the mutex profile; 0: none, as at first. Less than 0 only asks. The one before.
+///     Go: runtime.SetMutexProfileFraction
+int set_mutex_profile_fraction(int n);
+/// Writes what was sampled to that file, for `go tool pprof` and all that read its format: how often and how long gs have waited, by the chain of awaits
+/// in which they did, with who started them as its root. Go's mutex profile shows who unlocked; a g has no stack to show then: here it is who waited.
+/// std::system_error: the file cannot be written.      Go: pprof.Lookup("block").WriteTo, pprof.Lookup("mutex").WriteTo
+void write_block_profile(const std::string& path);
+void write_mutex_profile(const std::string& path);
 
 }  // namespace gmp::debug

@@ -10,7 +10,7 @@ namespace gmp::detail {
 
 void blocking_begin(G* gp) noexcept {
   M* mp = gp->m_;
-  if (tracing()) [[unlikely]] trace_blocking(mp, true);
+  if (watched()) [[unlikely]] trace_blocking(mp, true);
   mp->plain_thread_ = true;
   mp->sysc_.store(mp->sysc_.load(relaxed) + 1, release);  // [SYSC] one writer
   mp->sched_->entering_blocking(mp);
@@ -20,7 +20,7 @@ bool blocking_end(G* gp) noexcept {
   M* mp = gp->m_;
   mp->sysc_.store(mp->sysc_.load(relaxed) + 1, release);  // [SYSC]
   mp->plain_thread_ = false;
-  if (tracing()) [[unlikely]] trace_blocking(mp, false);
+  if (watched()) [[unlikely]] trace_blocking(mp, false);
   if (mp->attend_.load(relaxed) != 0) return false;
   return !mp->claim_.disturbed();
 }

@@ -10,9 +10,11 @@
 
 namespace gmp::detail {
 
-constinit Atomic<std::uint32_t> trace_session{0};
+constinit Atomic<std::uint32_t> watches{0};
 
 namespace {
+
+constinit Atomic<std::uint32_t> trace_session{0};  // its number; 0: nobody traces
 
 constinit Lock buffers_lock;
 constinit std::uint32_t last_session = 0;  // buffers_lock, as the next three
@@ -78,7 +80,10 @@ void TraceBuffer::add(const TraceEvent& event) noexcept {
   size_.store(at + 1, release);  // [TRACE-SIZE] TR1
 }
 
-void trace_begin(M* mp, G* gp) noexcept { note(mp, TraceKind::begin, gp->id_, std::bit_cast<std::uint64_t>(gp->created_at_)); }
+void trace_begin(M* mp, G* gp) noexcept {
+  if (gp->step_ == nullptr) trace_waited(gp);
+  note(mp, TraceKind::begin, gp->id_, std::bit_cast<std::uint64_t>(gp->created_at_));
+}
 
 void trace_end(M* mp) noexcept {
   const TraceEnd how = mp->ended_ != nullptr ? TraceEnd::ends : mp->yielded_ != nullptr ? TraceEnd::yields : TraceEnd::waits;
@@ -97,8 +102,15 @@ void trace_ready(M* mp, G* gp) noexcept {
   buffer.add({now_ns(), gp->id_, 0, TraceKind::ready, -1});
 }
 
-void trace_wait(M* mp, WaitReason reason) noexcept {
-  if (mp->trace_ != nullptr) mp->trace_->reason_ = reason;
+void trace_wait(G* gp, WaitReason reason) noexcept {
+  if (gp->m_->trace_ != nullptr) gp->m_->trace_->reason_ = reason;
+  gp->since_ns_ = now_ns();  // the coarse clock will not do
+}
+
+void trace_waited(G* gp) noexcept {
+  if ((watches.load(relaxed) & watch_blocks) == 0 || gp->reason_ == WaitReason::none) return;
+  note_block(gp, now_ns() - gp->since_ns_);
+  gp->reason_ = WaitReason::none;  // it may yield next
 }
 
 void trace_blocking(M* mp, bool begins) noexcept { note(mp, begins ? TraceKind::blocking_begin : TraceKind::blocking_end, 0, 0); }
@@ -120,6 +132,7 @@ bool trace_session_begin() noexcept {
   begun_ns.store(now_ns(), relaxed);
   if (++last_session == 0) ++last_session;
   trace_session.store(last_session, release);  // [TRACE-SESSION]
+  watches.fetch_or(watch_trace, relaxed);
   return true;
 }
 
@@ -127,6 +140,7 @@ bool trace_session_end(TraceSession& into) {
   LockGuard guard(buffers_lock);
   into.buffers.reserve(buffers().size() + 1);
   if (trace_session.load(relaxed) == 0) return false;
+  watches.fetch_and(~std::uint32_t{watch_trace}, relaxed);
   trace_session.store(0, relaxed);
   being_read = true;
   into.begun_ns = begun_ns.load(relaxed);

@@ -67,19 +67,24 @@ class TraceBuffer : Immovable {
   std::array<std::unique_ptr<TraceEvent[]>, chunks_max> chunks_;  // filled from the front; kept for the next session
 };
 
-/// The session's number; 0: nobody traces.
-extern Atomic<std::uint32_t> trace_session;
-inline bool tracing() noexcept { return trace_session.load(relaxed) != 0; }  // an M that is late by some instructions misses an event
+/// Who wants to hear of what Ms do: one word for all, since each hook looks at it.
+enum Watch : std::uint32_t { watch_trace = 1, watch_blocks = 2 };
+extern Atomic<std::uint32_t> watches;
+inline bool watched() noexcept { return watches.load(relaxed) != 0; }  // an M that is late by some instructions misses an event
 
-// What an M notes, while tracing(). Compiled, and out of the way.
+// What an M notes, while watched(). Compiled, and out of the way.
 void trace_begin(M* mp, G* gp) noexcept;
 void trace_end(M* mp) noexcept;        // its g has come back: the M knows how
 void trace_ready(M* mp, G* gp) noexcept;  // null: a thread that is no M
-void trace_wait(M* mp, WaitReason reason) noexcept;
+void trace_wait(G* gp, WaitReason reason) noexcept;
+void trace_waited(G* gp) noexcept;     // its wait is over: at its begin, or after the step that ended it
 void trace_blocking(M* mp, bool begins) noexcept;
 void trace_steal(M* mp, int victim) noexcept;
 void trace_poll(M* mp, int completed) noexcept;
 void trace_leave(M* mp) noexcept;      // its thread ends; always
+
+/// An upcall, for watch_blocks: gp, which is about to go on, has waited so long, for gp->reason_. Its frames may be read.
+void note_block(G* gp, std::int64_t waited_ns) noexcept;
 
 /// False: somebody traces already.
 bool trace_session_begin() noexcept;
