@@ -114,13 +114,21 @@ Executor& default_executor();
 
 namespace detail {
 
-/// The Executor behind the free run(): reports a deadlock.
+/// While it lives SIGQUIT prints the goroutines, and ends the process.
+class QuitWatch : Immovable {
+ public:
+  QuitWatch() noexcept;
+  ~QuitWatch();
+};
+
+/// The Executor behind the free run(): reports a deadlock, and what goes on when the user asks.
 class FreeRun {
  public:
   FreeRun();
   Executor& executor() noexcept { return executor_; }
 
  private:
+  QuitWatch quit_watch_;  // outlives the executor: a program may hang in a frame's destructor, too
   Executor executor_;
 };
 
@@ -137,6 +145,8 @@ class FreeRun {
 ///
 /// As when a Go program ends, other gs are not waited for: they are stopped at their next suspension and their frames destroyed. When no g can
 /// ever run again and no other thread could change that: `fatal error: all goroutines are asleep - deadlock!`, with every g, exit status 2.
+/// SIGQUIT (Ctrl-\) prints every g of the process, whatever its threads do, and ends it with status 2; unless it has a disposition other than the
+/// default when run() is called, be it the program's or os::notify()'s. When run() returns it has its own again.
 /// On a g: std::logic_error.    Go: func main.
 GMPCORO_SITED(GMPCORO_RUN)
 #undef GMPCORO_RUN

@@ -44,6 +44,8 @@ class SleepOp::Awaiter : public OperationAwaiter<Awaiter> {
   bool suspend(FrameLink& leaf);
   bool withdrawn() const noexcept { return waiter_.withdrawn_; }
   void await_resume() const noexcept {}
+  /// When a g sleeps until that has this waiter, and does not go on meanwhile.
+  static std::int64_t due_ns(const Waiter& w) noexcept { return static_cast<const SleepWaiter&>(w).when_ns; }
 
  private:
   enum State : std::uint32_t { armed, parked, over };

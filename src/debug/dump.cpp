@@ -1,5 +1,5 @@
-// src/debug/dump.cpp — walking the frames of a g, and printing them as Go does.
-// Go: runtime/traceback.go (goroutineheader, traceback, printcreatedby).  Room: debug (floor 6).
+// src/debug/dump.cpp — walking the frames of a g.
+// Go: runtime/traceback.go (traceback), runtime/mprof.go (goroutineProfile).  Room: debug (floor 6).
 //
 // Only a waiting g's frames may be read.  The dump CASes waiting to waiting|scan, which keeps ready() from queueing the g; ready() does not
 // wait for it, but leaves runnable|scan, and who clears the bit queues the g.  Within the bit only pointers are copied, a bounded number.
@@ -27,17 +27,18 @@ struct Walk {
   bool cut_ = false;
   WaitReason reason_ = WaitReason::none;
   std::int64_t since_ns_ = 0;
+  WaitsOn on_;
 };
 
 // False: the g does not wait, or its executor is just destroying it; nothing was read.
 bool walk(G* gp, Walk& seen) noexcept {
-  const ScanPeriod period;
   LockGuard guard(dump_lock);
   if (!status::begin_scan(gp->status_)) return false;
   Sched* sched = gp->sched_;
   sched->enter_user();  // it stays until the g, if it must be, is queued (ST2)
   seen.reason_ = gp->reason_;
   seen.since_ns_ = gp->since_ns_;
+  seen.on_ = waits_on(gp->reason_, gp->waiter_);
   const FrameLink* link = gp->leaf_;
   for (; link != nullptr && seen.count_ < frames_max; link = link->parent_) seen.sites_[seen.count_++] = link->site_;
   seen.cut_ = link != nullptr;
@@ -50,9 +51,29 @@ bool known(const std::source_location& site) { return site.line() != 0; }
 
 Frame to_frame(const std::source_location& site) { return Frame{pretty_function(site.function_name()), site.file_name(), site.line()}; }
 
-std::string minutes(std::chrono::nanoseconds waiting) {
-  const auto whole = std::chrono::duration_cast<std::chrono::minutes>(waiting).count();
-  return whole >= 1 ? ", " + std::to_string(whole) + " minutes" : "";
+// Within a ScanPeriod. Id 0: it has ended.
+Seen see(G* gp) {
+  Seen g;
+  g.id = load_shared(gp->id_);  // new_g() may be making another g of it
+  g.parent_id = load_shared(gp->parent_id_);
+  g.created_at = load_shared(gp->created_at_);
+  Walk seen;
+  if (walk(gp, seen)) {
+    g.reason = seen.reason_;
+    g.waiting_ns = std::max<std::int64_t>(now_ns() - seen.since_ns_, 0);
+    g.on = seen.on_;
+    g.cut = seen.cut_;
+    for (int i = 0; i < seen.count_; ++i) {
+      if (known(seen.sites_[i])) g.sites.push_back(seen.sites_[i]);
+    }
+  } else {
+    g.status = status_in(gp->status_.load(relaxed));  // any recent one
+    const std::source_location last = gp->last_await_.load(relaxed);
+    if (known(last)) g.sites.push_back(last);
+  }
+  g.name = name_of(gp);
+  if (load_shared(gp->id_) != g.id) g.id = 0;  // it has ended meanwhile: what was read is of two
+  return g;
 }
 
 }  // namespace
@@ -82,66 +103,51 @@ std::string pretty_function(const char* name) {
   return text.substr(open + 1, mangled - open - 1);
 }
 
-GInfo snapshot(G* gp) {
-  GInfo info;
-  info.id = load_shared(gp->id_);  // new_g() may be making another g of it
-  info.parent_id = load_shared(gp->parent_id_);
-  info.created_at = load_shared(gp->created_at_);
-  Walk seen;
-  if (walk(gp, seen)) {
-    info.state = "waiting";
-    info.wait_reason = to_string(seen.reason_);
-    info.waiting = std::chrono::nanoseconds(std::max<std::int64_t>(now_ns() - seen.since_ns_, 0));
-    for (int i = 0; i < seen.count_; ++i) {
-      if (known(seen.sites_[i])) info.stack.push_back(to_frame(seen.sites_[i]));
+std::vector<Seen> see(const Sched* sched) {
+  const std::vector<G*> gs = gs_of(sched);
+  std::vector<Seen> all;
+  all.reserve(gs.size());
+  {
+    const ScanPeriod period;  // one for all of them
+    for (G* gp : gs) {
+      Seen g = see(gp);
+      if (g.id != 0) all.push_back(std::move(g));
     }
-    if (seen.cut_) info.stack.push_back(Frame{"...additional frames elided...", "", 0});
-  } else {
-    const Status status = status_in(gp->status_.load(relaxed));  // any recent one
-    info.state = status == Status::running ? "running" : status == Status::waiting ? "waiting" : "runnable";
-    const std::source_location last = gp->last_await_.load(relaxed);
-    if (known(last)) info.stack.push_back(to_frame(last));
   }
-  info.name = name_of(gp);
-  if (load_shared(gp->id_) != info.id) info.id = 0;  // it has ended meanwhile: what was read is of two
+  std::sort(all.begin(), all.end(), [](const Seen& a, const Seen& b) { return a.id < b.id; });
+  return all;
+}
+
+GInfo to_info(const Seen& seen) {
+  GInfo info;
+  info.id = seen.id;
+  info.parent_id = seen.parent_id;
+  info.name = seen.name;
+  info.created_at = seen.created_at;
+  if (seen.reason != WaitReason::none) {
+    info.state = "waiting";
+    info.wait_reason = to_string(seen.reason);
+    info.waiting = std::chrono::nanoseconds(seen.waiting_ns);
+    info.waits_on = to_string(seen.reason, seen.on);
+  } else {
+    info.state = seen.status == Status::running ? "running" : seen.status == Status::waiting ? "waiting" : "runnable";
+  }
+  for (const std::source_location& site : seen.sites) info.stack.push_back(to_frame(site));
+  if (seen.cut) info.stack.push_back(Frame{"...additional frames elided...", "", 0});
   return info;
 }
 
+GInfo snapshot(G* gp) {
+  const ScanPeriod period;
+  return to_info(see(gp));
+}
+
 std::vector<GInfo> infos_of(const Sched* sched) {
-  const std::vector<G*> gs = gs_of(sched);
+  const std::vector<Seen> all = see(sched);
   std::vector<GInfo> infos;
-  infos.reserve(gs.size());
-  const ScanPeriod period;  // one for all of them
-  for (G* gp : gs) {
-    GInfo info = snapshot(gp);
-    if (info.id != 0) infos.push_back(std::move(info));
-  }
-  std::sort(infos.begin(), infos.end(), [](const GInfo& a, const GInfo& b) { return a.id < b.id; });
+  infos.reserve(all.size());
+  for (const Seen& seen : all) infos.push_back(to_info(seen));
   return infos;
-}
-
-std::string title_of(std::uint64_t id, const std::string& name) {
-  const std::string text = "goroutine " + std::to_string(id);
-  return name.empty() ? text : text + " \"" + name + "\"";
-}
-
-std::string place_of(const std::source_location& site) { return std::string(site.file_name()) + ":" + std::to_string(site.line()); }
-
-std::string format(const GInfo& info) {
-  std::string text = title_of(info.id, info.name) + " [" + (info.wait_reason.empty() ? info.state : info.wait_reason) + minutes(info.waiting) + "]:\n";
-  std::size_t width = 0;
-  for (const Frame& frame : info.stack) width = std::max(width, std::min<std::size_t>(frame.function.size(), 60));
-  for (const Frame& frame : info.stack) {
-    text += "  " + frame.function;
-    if (frame.line != 0) {
-      text.append(frame.function.size() < width ? width - frame.function.size() : 0, ' ');
-      text += "  " + frame.file + ":" + std::to_string(frame.line);
-    }
-    text += "\n";
-  }
-  text += "created by ";
-  text += info.parent_id != 0 ? title_of(info.parent_id, {}) : std::string("a thread");
-  return text + " at " + place_of(info.created_at) + "\n";
 }
 
 }  // namespace gmp::detail
@@ -152,13 +158,6 @@ std::vector<GInfo> goroutine_infos(Executor* executor) {
   return detail::infos_of(executor != nullptr ? detail::sched_of(*executor) : nullptr);
 }
 
-std::string goroutines(Executor* executor) {
-  std::string text;
-  for (const GInfo& info : goroutine_infos(executor)) {
-    if (!text.empty()) text += "\n";
-    text += detail::format(info);
-  }
-  return text;
-}
+std::string goroutines(Executor* executor) { return detail::format(detail::see(executor != nullptr ? detail::sched_of(*executor) : nullptr)); }
 
 }  // namespace gmp::debug

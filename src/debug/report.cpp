@@ -3,7 +3,10 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <new>
+#include <string>
 #include <typeinfo>
+#include <vector>
 
 #include <cxxabi.h>
 
@@ -14,6 +17,7 @@
 #include "sched/panic.hpp"
 #include "sys/os.hpp"
 #include "sys/patience.hpp"
+#include "sys/traceback.hpp"
 
 namespace gmp::detail {
 
@@ -69,13 +73,30 @@ struct LatePanic {
 
 namespace {
 
+// All gs but that one (0: all), as far as memory goes: whoever calls is about to end the process.
+void write_goroutines(const Sched* sched, std::uint64_t but) noexcept {
+  try {
+    std::vector<Seen> all = see(sched);
+    std::erase_if(all, [but](const Seen& g) { return g.id == but; });
+    sys::write_stderr((but != 0 && !all.empty() ? "\n" : "") + format(all));
+  } catch (const std::bad_alloc&) {
+    sys::write_stderr("gmp: no memory to show the goroutines\n");
+  }
+}
+
 void panic(const GInfo& info, const std::function<void(std::exception_ptr, const GInfo&)>& on_panic, const std::exception_ptr& thrown) {
   if (on_panic) {
     on_panic(thrown, info);
     return;
   }
   report_lock.lock();
-  with_memory([&] { sys::write_stderr("panic: " + what_of(thrown) + "\n\n" + format(info)); });
+  const sys::Traceback wanted = sys::traceback();
+  with_memory([&] {
+    std::string text = "panic: " + what_of(thrown) + "\n";
+    if (wanted != sys::Traceback::none) text += "\n" + format(info);
+    sys::write_stderr(text);
+  });
+  if (wanted >= sys::Traceback::all) write_goroutines(nullptr, info.id);
   die();
 }
 
@@ -107,7 +128,21 @@ void forget_panic(LatePanic* late) noexcept { delete late; }
 
 void report_deadlock(Sched* sched) noexcept {
   report_lock.lock();
-  sys::write_stderr("fatal error: all goroutines are asleep - deadlock!\n\n" + debug::goroutines(static_cast<Executor*>(sched->owner_)));
+  sys::write_stderr("fatal error: all goroutines are asleep - deadlock!\n");
+  if (sys::traceback() != sys::Traceback::none) {
+    sys::write_stderr("\n");
+    write_goroutines(sched, 0);
+  }
+  die();
+}
+
+void report_quit() noexcept {
+  report_lock.lock();
+  sys::write_stderr("SIGQUIT: quit\n");
+  if (sys::traceback() != sys::Traceback::none) {
+    sys::write_stderr("\n");
+    write_goroutines(nullptr, 0);
+  }
   die();
 }
 

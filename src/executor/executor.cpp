@@ -4,7 +4,9 @@
 
 #include <stdexcept>
 
+#include "sched/panic.hpp"
 #include "sched/sched.hpp"
+#include "sys/quit_signal.hpp"
 
 namespace gmp {
 
@@ -70,6 +72,8 @@ Executor& default_executor() {
   return *forever;
 }
 
+detail::QuitWatch::QuitWatch() noexcept { sys::quit_signal_begin(&library_thread_begins, &report_quit); }
+detail::QuitWatch::~QuitWatch() { sys::quit_signal_end(); }
 detail::FreeRun::FreeRun() : executor_(Options{}, Executor::DetectDeadlock{}) {}
 
 std::size_t num_goroutine() {

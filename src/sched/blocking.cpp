@@ -10,6 +10,7 @@ namespace gmp::detail {
 
 void blocking_begin(G* gp) noexcept {
   M* mp = gp->m_;
+  if (watched()) [[unlikely]] trace_blocking(mp, true);
   mp->plain_thread_ = true;
   count_call(mp->sysc_);
   mp->sched_->entering_blocking(mp);
@@ -19,6 +20,7 @@ bool blocking_end(G* gp) noexcept {
   M* mp = gp->m_;
   count_call(mp->sysc_);
   mp->plain_thread_ = false;
+  if (watched()) [[unlikely]] trace_blocking(mp, false);
   if (mp->attend_.load(relaxed) != 0) return false;
   return !mp->claim_.disturbed();
 }

@@ -18,4 +18,7 @@ LatePanic* note_panic(Sched* sched, G* gp) noexcept;
 void report_late_panic(const LatePanic* late, std::exception_ptr thrown) noexcept;  // the handle was dropped; may return, as report_panic()
 void forget_panic(LatePanic* late) noexcept;
 
+/// SIGQUIT: every g, and the end of the process. Does not return.
+void report_quit() noexcept;
+
 }  // namespace gmp::detail

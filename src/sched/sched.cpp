@@ -242,6 +242,7 @@ void Sched::take_thread(M* mp) noexcept {
 }
 
 void Sched::leave_thread(M* mp) noexcept {
+  trace_leave(mp);
   gs_to_global(mp->free_gs_);
   if (mp->attend_.exchange(0, relaxed) != 0) attention.fetch_sub(1, relaxed);
   mp->frames_.close();
@@ -364,6 +365,7 @@ G* Sched::steal(M* mp, P* pp) noexcept {
       if (gp == nullptr && last) gp = visit(mp, victim);
       if (gp != nullptr) {
         bump(pp->steals_);
+        if (watched()) trace_steal(mp, victim->id_);
         return gp;
       }
     }
@@ -522,12 +524,14 @@ int Sched::inject(P* pp, IoOp* completed) noexcept {
     completed = completed->next_;  // before ready: the op is in the g's frame
     pp->io_waiting_.fetch_sub(1, relaxed);
     if (tls_m->ready_window_.make_runnable(gp->status_)) {
+      if (watched()) [[unlikely]] trace_ready(tls_m, gp);
       time_some(pp, gp);
       push_tail(pp, gp);
     }
     ++n;
   }
   if (n > 0) bump(pp->polls_);
+  if (n > 0 && watched()) trace_poll(tls_m, n);
   if (n > 1) wake_one();
   return n;
 }
@@ -559,12 +563,15 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   mp->cur_ = gp;
   mp->shown_.store(gp, relaxed);
   gp->status_.store(static_cast<std::uint32_t>(Status::running), relaxed);
+  if (watched()) [[unlikely]] trace_begin(mp, gp);
   if (gp->step_ != nullptr) [[unlikely]] {
     if (!gp->step_(gp)) {  // it parked again: not ours any more
+      if (watched()) trace_end(mp);
       mp->cur_ = nullptr;
       return;
     }
     gp->step_ = nullptr;
+    if (watched()) trace_waited(gp);
   }
   gp->waiter_ = nullptr;  // what it slept for is its own from here on: a stop has nothing to take back
   gp->depth_ = 0;
@@ -575,6 +582,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   frame.resume();
   while (mp->next_) std::exchange(mp->next_, nullptr).resume();
   if (mp->claim_.enter() == Claim::Entered::robbed) mp->p_ = nullptr;
+  if (watched()) [[unlikely]] trace_end(mp);
   if (mp->parked_ && mp->p_ != nullptr) [[likely]]
     mp->cur_ = nullptr;  // what after_resume() comes to
   else
@@ -726,27 +734,35 @@ void Sched::start(G* gp) noexcept {
   M* mp = tls_m;
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
+    if (watched()) [[unlikely]] trace_ready(mp, gp);
     queue_next(mp, gp);
   } else {
+    if (watched()) trace_ready(mp, gp);
     queue_globally(gp);
   }
 }
 
 inline void Sched::ready_on(M* mp, G* gp) noexcept {
   Inside inside(mp);
-  if (mp->ready_window_.make_runnable(gp->status_)) queue_next(mp, gp);
+  if (!mp->ready_window_.make_runnable(gp->status_)) return;
+  if (watched()) [[unlikely]] trace_ready(mp, gp);
+  queue_next(mp, gp);
 }
 
 // From a thread that is none of this executor's Ms: it is counted, so that a stopping executor waits until it is out of here.
 void Sched::ready_remote(G* gp) noexcept {
   gate_.enter();  // before the g leaves `waiting`: until then the executor cannot go
-  if (status::make_runnable(gp->status_) && gate_.is_running()) queue_globally(gp);
+  if (status::make_runnable(gp->status_) && gate_.is_running()) {
+    if (watched()) trace_ready(tls_m, gp);
+    queue_globally(gp);
+  }
   gate_.leave();
 }
 
 void Sched::queue_held(G* gp) noexcept {
   if (!gate_.is_running()) return;
   M* mp = tls_m;
+  if (watched()) trace_ready(mp, gp);
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
     if (mp->p_ != nullptr) {
@@ -811,6 +827,7 @@ void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*ste
   gp->reason_ = reason;
   gp->since_ns_ = coarse_now_ns();
   gp->m_->parked_ = true;
+  if (watched()) [[unlikely]] trace_wait(gp, reason);
   if (status::begin_wait(gp)) [[unlikely]] give_up(w);
 }
 

@@ -34,6 +34,7 @@
 #include "sched/run_queue.hpp"
 #include "sched/scan.hpp"
 #include "sched/take_over.hpp"
+#include "sched/trace.hpp"
 
 namespace gmp::detail {
 
@@ -140,6 +141,7 @@ struct M : Immovable {
   FrameCache frames_;                     // this thread only
   Random random_{1};
   int cpu_clock_ = 0;
+  TraceBuffer* trace_ = nullptr;          // this thread's; null until it first notes something
   const int id_;
   pthread_t thread_{};
 };

@@ -21,7 +21,7 @@ unsigned ring_entries();
 /// $GMPDEBUG: comma-separated name=number pairs, as Go's GODEBUG. Read once. What is not understood is named on stderr, and ignored.
 struct DebugSettings {
   bool hog = false;                 // hog=1: name each g that computed for over 100 ms without a co_await
-  bool lockcycle = false;           // lockcycle=1: report gs that wait for one another's Mutexes in a circle
+  bool lockcycle = false;           // lockcycle=1: report gs that wait for one another's locks in a circle
   std::int64_t schedtrace_ms = 0;   // schedtrace=1000: a line about each executor every so often
   bool scheddetail = false;         // scheddetail=1: with schedtrace, a line for each P, M and g, too
 };

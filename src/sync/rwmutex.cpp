@@ -27,6 +27,7 @@
 
 #include "gmp/detail/base/assert.hpp"
 #include "sync/in_use.hpp"
+#include "sync/lock_cycle.hpp"
 #include "wait/sleeper.hpp"
 
 namespace gmp {
@@ -48,9 +49,15 @@ bool RWMutexWriter::advance() noexcept {
   if (std::exchange(granted_, false)) {
     static_cast<void>(
         rw_->state_.load(acquire));  // [RWMUTEX] the permit came from the last reader: see what the others did before they left
-    return writes_ = true;
+    return has_it();
   }
   return claim();
+}
+
+// The RWMutex is ours: for who follows owners.
+bool RWMutexWriter::has_it() noexcept {
+  if (follows_locks()) [[unlikely]] note_lock_held(g_, rw_, LockUse::write);
+  return writes_ = true;
 }
 
 // Has w_. True: has the RWMutex, or has left. False: announced, must wait for readers, or for the writer before.
@@ -64,7 +71,9 @@ bool RWMutexWriter::claim() noexcept {
     }
     const std::uint64_t announced = old | ((old & RWMutex::writer) != 0 ? RWMutex::next : RWMutex::writer);
     if (!rw_->state_.compare_exchange_weak(old, announced, acquire, relaxed)) continue;  // [RWMUTEX]
-    return writes_ = free;
+    if (free) return has_it();
+    if (follows_locks() && wants_for_ever(g_)) [[unlikely]] note_lock_announced(g_, rw_);
+    return false;
   }
 }
 
@@ -92,6 +101,7 @@ bool RWMutexWriter::undo(SemaWaiter& waiter) noexcept {
 // Has w_, and nothing is announced any more. Not under a root's lock: these are permits for others.
 void RWMutexWriter::withdraw_for_good() noexcept {
   withdrawn_ = true;
+  if (follows_locks() && g_ != nullptr) [[unlikely]] note_lock_given_up(g_, rw_);
   if (freed_ != 0) rw_->reader_sema_.release(std::exchange(freed_, 0));
   holds_ = false;
   rw_->w_.hand_on();
@@ -107,6 +117,7 @@ bool RWMutexWriter::withdraw_write(Waiter* waiter) noexcept {
   if (!tearing_down() || not_yet_woken(w)) return false;
   RWMutex& rw = *w.rw_;
   w.holds_ = false;
+  if (follows_locks() && w.g_ != nullptr) [[unlikely]] note_lock_given_up(w.g_, &rw);
   if (w.writes_ || w.granted_)
     rw.unlock();
   else
@@ -115,6 +126,7 @@ bool RWMutexWriter::withdraw_write(Waiter* waiter) noexcept {
 }
 
 bool RWMutexLockAwaiter::suspend(FrameLink& leaf) noexcept {
+  if (follows_locks() && wants_for_ever(g_)) [[unlikely]] note_lock_wanted(g_, &rw_, LockUse::write);
   return Sleeper<RWMutexWriter>::suspend(waiter_.emplace(rw_, g_), leaf, WaitReason::rwmutex_lock);
 }
 
@@ -124,13 +136,21 @@ Sema& RWMutexReader::sema() noexcept { return rw_->reader_sema_; }
 
 bool RWMutexReader::advance() noexcept {
   if (withdrawn_) return true;
-  if (std::exchange(granted_, false)) return reads_ = true;
+  if (std::exchange(granted_, false)) return has_it();
   std::uint64_t old = rw_->state_.load(relaxed);  // a guess: the CAS decides
   for (;;) {
     const bool held_off = (old & RWMutex::writer) != 0;
     const std::uint64_t one = held_off ? RWMutex::one_held_off : RWMutex::one_reader;
-    if (rw_->state_.compare_exchange_weak(old, old + one, acquire, relaxed)) return reads_ = !held_off;  // [RWMUTEX]
+    if (!rw_->state_.compare_exchange_weak(old, old + one, acquire, relaxed)) continue;  // [RWMUTEX]
+    if (!held_off) return has_it();
+    if (follows_locks() && wants_for_ever(g_)) [[unlikely]] note_lock_wanted(g_, rw_, LockUse::read);
+    return false;
   }
+}
+
+bool RWMutexReader::has_it() noexcept {
+  if (follows_locks()) [[unlikely]] note_lock_held(g_, rw_, LockUse::read);
+  return reads_ = true;
 }
 
 // Under the root's lock, w counted, with no permit: takes it off the count, or refuses because it has been let in (RW4).
@@ -145,8 +165,10 @@ bool RWMutexReader::undo(SemaWaiter& w) noexcept {
 
 bool RWMutexReader::withdraw_read(Waiter* waiter) noexcept {
   auto& w = static_cast<RWMutexReader&>(*waiter);
-  if (Sema::withdraw(w, &undo)) return true;
-  if (!tearing_down() || not_yet_woken(w)) return false;
+  const bool queued = Sema::withdraw(w, &undo);
+  if (!queued && (!tearing_down() || not_yet_woken(w))) return false;
+  if (follows_locks() && w.g_ != nullptr) [[unlikely]] note_lock_given_up(w.g_);
+  if (queued) return true;
   if (w.reads_ || w.granted_) w.rw_->runlock();
   return w.withdrawn_ = true;
 }
@@ -193,6 +215,19 @@ void RWMutex::runlock_slow(std::uint64_t old) noexcept {
   if ((old & readers) != 0) return writer_sema_.release();  // RW1: the writer sleeps, and keeps the object
   detail::misuse("sync: RUnlock of unlocked RWMutex");
   state_.fetch_add(one_reader, detail::relaxed);  // as it was: a destructor in a stopped executor gave back what its g never got
+}
+
+void RWMutex::note_tried() noexcept {
+  if (detail::follows_locks()) detail::note_lock_tried(this, detail::LockUse::write);
+}
+void RWMutex::note_unlock() noexcept {
+  if (detail::follows_locks()) detail::note_lock_free(this, detail::LockUse::write);
+}
+void RWMutex::note_read_tried() noexcept {
+  if (detail::follows_locks()) detail::note_lock_tried(this, detail::LockUse::read);
+}
+void RWMutex::note_runlock() noexcept {
+  if (detail::follows_locks()) detail::note_lock_free(this, detail::LockUse::read);
 }
 
 void RWMutex::not_locked() noexcept { detail::misuse("sync: Unlock of unlocked RWMutex"); }

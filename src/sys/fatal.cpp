@@ -6,12 +6,27 @@
 
 #include "gmp/detail/base/assert.hpp"
 #include "sys/os.hpp"
+#include "sys/traceback.hpp"
 
 namespace gmp::detail {
 
+sys::Traceback sys::traceback() noexcept {
+  struct Name {
+    const char* text;
+    Traceback means;
+  };
+  constexpr Name names[] = {{"none", Traceback::none},     {"0", Traceback::none}, {"all", Traceback::all},     {"1", Traceback::all},
+                            {"system", Traceback::system}, {"2", Traceback::system}, {"crash", Traceback::crash}};
+  if (const char* text = environment("GMPTRACEBACK")) {
+    for (const Name& name : names) {
+      if (std::strcmp(text, name.text) == 0) return name.means;
+    }
+  }
+  return Traceback::single;
+}
+
 void die() noexcept {
-  const char* traceback = sys::environment("GMPTRACEBACK");
-  if (traceback != nullptr && std::strcmp(traceback, "crash") == 0) std::abort();
+  if (sys::traceback() == sys::Traceback::crash) std::abort();
   sys::exit_now(2);
 }
 

@@ -31,6 +31,7 @@ struct RWMutexWriter : MutexWaiter {
   bool writes_ = false;      // has the RWMutex
 
  private:
+  bool has_it() noexcept;
   bool claim() noexcept;
   bool unclaim() noexcept;
   void withdraw_for_good() noexcept;
@@ -51,6 +52,7 @@ struct RWMutexReader : SemaWaiter {
   bool reads_ = false;  // has the RWMutex
 
  private:
+  bool has_it() noexcept;
   static bool withdraw_read(Waiter* w) noexcept;
 };
 
@@ -95,7 +97,11 @@ class RWMutex : detail::Immovable {
   [[nodiscard("if it is true the mutex is locked")]] bool try_lock() noexcept {
     if (!w_.try_lock()) return false;
     std::uint64_t free = 0;
-    if (state_.compare_exchange_strong(free, writer, detail::acquire, detail::relaxed)) return true;  // [RWMUTEX]
+    if (state_.compare_exchange_strong(free, writer, detail::acquire, detail::relaxed)) {  // [RWMUTEX]
+      if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
+        note_tried();
+      return true;
+    }
     w_.unlock();
     return false;
   }
@@ -104,6 +110,8 @@ class RWMutex : detail::Immovable {
   void unlock() noexcept {
     if ((state_.load(detail::relaxed) & (writer | readers)) != writer) [[unlikely]]
       return not_locked();  // our own store, or misuse
+    if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
+      note_unlock();
     w_.unlock();            // not the last touch: new writers find `writer` set, and wait for us
     std::uint64_t alone = writer;
     if (state_.compare_exchange_strong(alone, 0, detail::release, detail::relaxed))
@@ -125,13 +133,18 @@ class RWMutex : detail::Immovable {
   [[nodiscard("if it is true the mutex is locked")]] bool try_rlock() noexcept {
     std::uint64_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
     while ((old & writer) == 0) {
-      if (state_.compare_exchange_weak(old, old + one_reader, detail::acquire, detail::relaxed)) return true;  // [RWMUTEX]
+      if (!state_.compare_exchange_weak(old, old + one_reader, detail::acquire, detail::relaxed)) continue;  // [RWMUTEX]
+      if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
+        note_read_tried();
+      return true;
     }
     return false;
   }
   /// Gives back one lock for reading; the last of them lets in the writer that waits. Never suspends; from any g, or plain thread. If no
   /// reader has it: `fatal error: sync: RUnlock of unlocked RWMutex`.      Go: RWMutex.RUnlock.
   void runlock() noexcept {
+    if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
+      note_runlock();
     const std::uint64_t old = state_.fetch_sub(one_reader, detail::release);  // [RWMUTEX] from here on it may be destroyed
     if ((old & readers) == 0 || (old & (writer | readers)) == (writer | one_reader)) [[unlikely]]
       runlock_slow(old);
@@ -174,6 +187,10 @@ class RWMutex : detail::Immovable {
   void unlock_slow() noexcept;
   void runlock_slow(std::uint64_t old) noexcept;
   void not_locked() noexcept;
+  void note_tried() noexcept;  // lock_cycle.hpp, as the next
+  void note_unlock() noexcept;
+  void note_read_tried() noexcept;
+  void note_runlock() noexcept;
   void destroyed_in_use() const noexcept;
 
   detail::Atomic<std::uint64_t> state_{0};

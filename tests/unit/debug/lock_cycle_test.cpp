@@ -1,8 +1,10 @@
-// tests/unit/debug/lock_cycle_test.cpp — GMPDEBUG=lockcycle=1 tells of a circle of gs and Mutexes once, with all its places, and of nothing else.
+// tests/unit/debug/lock_cycle_test.cpp — GMPDEBUG=lockcycle=1 tells of a circle of gs and locks once, with all its places, and of nothing else.
 // Go: none.  Room: debug (floor 6).
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <functional>
+#include <initializer_list>
 #include <regex>
 #include <source_location>
 #include <string>
@@ -190,6 +192,143 @@ TEST(LockCycle, NoneWhereAllLockInOneOrder) {
         });
       }
       co_await all.wait();
+    });
+  });
+}
+
+// A scenario's end: with all in their waits.
+Task<> all_wait(detail::WaitReason reason, int n) {
+  co_await until_waiting(reason, n);
+  std::puts("goes on");
+}
+
+void expect_report(const child::Outcome& died, int gs, std::initializer_list<const char*> parts) {
+  ASSERT_EQ(died.status, 0) << died;
+  EXPECT_EQ(died.out, "goes on\n") << died;
+  EXPECT_EQ(count(died.err, "lock cycle of "), 1) << died;
+  EXPECT_TRUE(died.err.starts_with("gmp: lock cycle of " + std::to_string(gs) + " goroutine")) << died;
+  for (const char* part : parts) EXPECT_TRUE(std::regex_search(died.err, std::regex(part))) << part << "\n" << died;
+}
+
+TEST(LockCycle, OfWriters) {
+  expect_report(run_watched([] {
+                  Executor ex;
+                  ex.run([]() -> Task<> {
+                    static RWMutex a, b;
+                    static WaitGroup both;
+                    both.add(2);
+                    const auto grab = [](RWMutex& first, RWMutex& second) -> Task<> {
+                      co_await first.lock();
+                      both.done();
+                      co_await both.wait();
+                      co_await second.lock();
+                    };
+                    go(grab, std::ref(a), std::ref(b));
+                    go(grab, std::ref(b), std::ref(a));
+                    return all_wait(detail::WaitReason::rwmutex_lock, 2);
+                  });
+                }),
+                2,
+                {"another's locks for ever:\n", "holds 0x[0-9a-f]+ for writing, locked at [^ ]*lock_cycle_test.cpp:[0-9]+, and waits for 0x[0-9a-f]+ for writing at "});
+}
+
+// The mutex is held by who waits to write, and wanted by one of two who read.
+TEST(LockCycle, OfAReaderAndAWriter) {
+  expect_report(run_watched([] {
+                  Executor ex;
+                  ex.run([]() -> Task<> {
+                    static RWMutex rw;
+                    static Mutex mu;
+                    co_await rw.rlock();  // and never gives it back; no part of the circle
+                    go([]() -> Task<> {
+                      co_await mu.lock();
+                      co_await rw.lock();
+                    });
+                    go([]() -> Task<> {
+                      co_await rw.rlock();
+                      co_await until_waiting(detail::WaitReason::rwmutex_lock, 1);
+                      co_await mu.lock();
+                    });
+                    co_await all_wait(detail::WaitReason::mutex_lock, 1);
+                  });
+                }),
+                2,
+                {"holds 0x[0-9a-f]+ for reading, locked at [^ ]*, and waits for 0x[0-9a-f]+ at ", "holds 0x[0-9a-f]+, locked at [^ ]*, and waits for 0x[0-9a-f]+ for writing at "});
+}
+
+TEST(LockCycle, OfOneThatReadsAgainBehindAWriter) {
+  expect_report(run_watched([] {
+                  Executor ex;
+                  ex.run([]() -> Task<> {
+                    static RWMutex rw;
+                    go([]() -> Task<> {
+                      co_await rw.rlock();
+                      go([]() -> Task<> { co_await rw.lock(); });
+                      co_await until_waiting(detail::WaitReason::rwmutex_lock, 1);
+                      co_await rw.rlock();
+                    });
+                    co_await all_wait(detail::WaitReason::rwmutex_rlock, 1);
+                  });
+                }),
+                2,
+                {"holds (0x[0-9a-f]+) for reading, locked at [^ ]*, and waits for \\1 for reading at ", "it reads already: who asks again behind a writer that waits",
+                 "waits for 0x[0-9a-f]+ for writing at [^ ]*, and so holds off new readers\n"});
+}
+
+TEST(LockCycle, OfOneThatWantsToWriteWhatItReads) {
+  expect_report(run_watched([] {
+                  Executor ex;
+                  ex.run([]() -> Task<> {
+                    static RWMutex rw;
+                    go([]() -> Task<> {
+                      co_await gmp::yield();
+                      if (rw.try_rlock()) co_await rw.lock();
+                    });
+                    co_await all_wait(detail::WaitReason::rwmutex_lock, 1);
+                  });
+                }),
+                1, {"for reading, locked by try_lock\\(\\) after ", "it reads already: there is no upgrading\n"});
+}
+
+// Readers and writers in one order, tries, writers that give up, and a lock for reading that another one gives back.
+TEST(LockCycle, NoneOfRWMutexesInOneOrder) {
+  expect_silence([] {
+    Executor ex;
+    ex.run([]() -> Task<> {
+      static RWMutex a, b;
+      WaitGroup all;
+      for (int i = 0; i < 6; ++i) {
+        all.go([i]() -> Task<> {
+          for (int round = 0; round < 300; ++round) {
+            auto first = co_await a.scoped_rlock();
+            if (i == 0) {
+              auto second = co_await b.scoped_lock();
+              co_await gmp::yield();
+            } else if (i == 1) {
+              const auto err = co_await timeout(10us, b.lock());
+              if (!err) b.unlock();
+            } else if (i == 2) {
+              if (b.try_lock()) b.unlock();
+            } else {
+              auto second = co_await b.scoped_rlock();
+              if (round % 8 == i) co_await gmp::yield();
+            }
+          }
+        });
+      }
+      all.go([]() -> Task<> {
+        for (int round = 0; round < 100; ++round) {
+          const auto guard = co_await a.scoped_lock();
+          co_await gmp::yield();
+        }
+      });
+      co_await all.wait();
+      co_await a.rlock();
+      co_await spawn([]() -> Task<> {
+        a.runlock();
+        co_await a.lock();
+        a.unlock();
+      });
     });
   });
 }

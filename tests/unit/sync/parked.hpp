@@ -24,10 +24,8 @@ namespace gmp::test {
 
 /// How many gs of that executor wait for that reason now: "sync.Mutex.Lock".
 inline int parked(Executor& executor, std::string_view reason) {
-  const std::string dump = debug::goroutines(&executor);
-  const std::string wanted = "[" + std::string(reason) + "]:";
   int n = 0;
-  for (std::size_t at = dump.find(wanted); at != std::string::npos; at = dump.find(wanted, at + 1)) ++n;
+  for (const GInfo& g : debug::goroutine_infos(&executor)) n += g.wait_reason == reason;
   return n;
 }
 

@@ -29,6 +29,7 @@ struct GInfo {
   std::chrono::nanoseconds waiting{0};
   std::source_location created_at;
   std::vector<Frame> stack;  // innermost first
+  std::string waits_on;      // "gmp::Mutex 0x7f…, held by goroutine 3", "chan 0x55…", "a timer due in 2s"; empty: nothing is known. The holder: by GMPDEBUG=lockcycle=1
 };
 
 /// How gs wait for descriptors.

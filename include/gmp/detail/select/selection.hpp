@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "gmp/detail/chan/hchan.hpp"
 #include "gmp/detail/park.hpp"
@@ -43,6 +44,11 @@ class Selection : Waiter {
   /// The case that went through; -1: none, it was withdrawn.
   int index() const noexcept { return index_; }
   bool withdrawn() const noexcept { return withdrawn_; }
+  /// Those of the select that has this waiter, and sleeps.
+  static std::span<HChan* const> channels(const Waiter& w) noexcept {
+    const auto& self = static_cast<const Selection&>(w);
+    return {self.locks_, self.locked_};
+  }
 
  private:
   static bool withdraw_select(Waiter* w) noexcept;

@@ -1,0 +1,288 @@
+// src/debug/trace_file.cpp — from the events of a trace to slices and arrows, in the JSON that Perfetto and chrome://tracing read.
+// Go: runtime/trace (Start, Stop), internal/trace.  Room: debug (floor 6).
+//
+// The events of all Ms are merged by time; those of one M keep their order.  A slice is from a g's begin to its end, on the track of the P that its M had.
+// When another M turns up with that P, it has been taken: the slice ends there, and the rest of it is shown on a track of the M's own.  So slices on a
+// track follow one another, and calls of blocking(f) lie within them.  An arrow goes from who made a g runnable to the slice in which it runs.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <new>
+#include <queue>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "debug/dump.hpp"
+#include "gmp/debug.hpp"
+#include "sched/trace.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr int off_p_track = 100'000;  // and the M's number: beyond any P
+
+// Microseconds, to the nanosecond.
+std::string us(std::int64_t ns) {
+  std::string fraction = std::to_string(ns % 1000);
+  return std::to_string(ns / 1000) + "." + std::string(3 - fraction.size(), '0') + fraction;
+}
+
+std::string quoted(const std::string& text) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20) {
+      out += "\\u00";
+      out += digits[byte / 16];
+      out += digits[byte % 16];
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+struct Track {
+  int pid = 0, tid = 0;
+  bool operator<(const Track& other) const { return std::pair(pid, tid) < std::pair(other.pid, other.tid); }
+};
+
+class TraceWriter {
+ public:
+  TraceWriter(std::ofstream& file, const TraceSession& session) : file_(file), session_(session) {}
+  void write();
+
+ private:
+  // What an M is at.
+  struct Running {
+    bool open = false, blocks = false;
+    std::uint64_t g = 0, created = 0;
+    Track track{};
+    std::int64_t begin_ns = 0, blocks_ns = 0;
+  };
+  struct Ready {
+    Track track{};
+    std::int64_t ns = 0;
+  };
+
+  void item(const std::string& text) { file_ << (std::exchange(first_, false) ? "\n" : ",\n") << text; }
+  std::string where(Track track, std::int64_t ns) const {
+    return "\"pid\":" + std::to_string(track.pid) + ",\"tid\":" + std::to_string(track.tid) + ",\"ts\":" + us(std::max<std::int64_t>(ns - session_.begun_ns, 0));
+  }
+  int pid_of(const TraceBuffer& buffer);
+  Track track_of(std::size_t b, int p);
+  void slice(const Running& r, std::int64_t end_ns, const std::string& how);
+  void close(std::size_t b, std::int64_t ns, const std::string& how);
+  void take_p(std::size_t b, Track track, std::int64_t ns);
+  void event(std::size_t b, const TraceEvent& e);
+
+  std::ofstream& file_;
+  const TraceSession& session_;
+  bool first_ = true;
+  std::vector<Running> running_;                                      // of each buffer
+  std::map<std::pair<const void*, std::string>, int> pids_;
+  std::map<Track, std::size_t> on_p_;                                 // whose slice is open there
+  std::map<Track, bool> named_;
+  std::unordered_map<std::uint64_t, Ready> ready_;                    // by g
+  std::uint64_t arrows_ = 0;
+};
+
+int TraceWriter::pid_of(const TraceBuffer& buffer) {
+  const auto [at, fresh] = pids_.try_emplace({buffer.sched_, buffer.name_}, static_cast<int>(pids_.size()) + 1);
+  if (fresh) {
+    item("{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":" + std::to_string(at->second) + ",\"tid\":0,\"args\":{\"name\":" + quoted(buffer.name_) + "}}");
+  }
+  return at->second;
+}
+
+Track TraceWriter::track_of(std::size_t b, int p) {
+  const TraceBuffer& buffer = *session_.buffers[b];
+  const Track track{pid_of(buffer), p >= 0 ? p : off_p_track + buffer.m_};
+  if (named_.try_emplace(track, true).second) {
+    const std::string name = buffer.sched_ == nullptr ? "other threads" : p >= 0 ? "P" + std::to_string(p) : "M" + std::to_string(buffer.m_) + " without a P";
+    item("{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":" + std::to_string(track.pid) + ",\"tid\":" + std::to_string(track.tid) + ",\"args\":{\"name\":" + quoted(name) + "}}");
+    item("{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":" + std::to_string(track.pid) + ",\"tid\":" + std::to_string(track.tid) + ",\"args\":{\"sort_index\":" +
+         std::to_string(track.tid) + "}}");
+  }
+  return track;
+}
+
+void TraceWriter::slice(const Running& r, std::int64_t end_ns, const std::string& how) {
+  const auto created = std::bit_cast<std::source_location>(r.created);
+  item("{\"ph\":\"X\",\"cat\":\"g\",\"name\":\"goroutine " + std::to_string(r.g) + "\"," + where(r.track, r.begin_ns) + ",\"dur\":" + us(end_ns - r.begin_ns) +
+       ",\"args\":{\"g\":" + std::to_string(r.g) + ",\"created\":" + quoted(place_of(created)) + ",\"end\":" + quoted(how) + "}}");
+  if (r.blocks) item("{\"ph\":\"X\",\"cat\":\"blocking\",\"name\":\"blocking\"," + where(r.track, r.blocks_ns) + ",\"dur\":" + us(end_ns - r.blocks_ns) + "}");
+}
+
+void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) {
+  Running& r = running_[b];
+  if (!r.open) return;
+  slice(r, ns, how);
+  if (const auto at = on_p_.find(r.track); at != on_p_.end() && at->second == b) on_p_.erase(at);
+  r = Running{};
+}
+
+// M b has that P: whose slice is open there has lost it.
+void TraceWriter::take_p(std::size_t b, Track track, std::int64_t ns) {
+  const auto at = on_p_.find(track);
+  if (at == on_p_.end() || at->second == b) return;
+  Running& r = running_[at->second];
+  slice(r, ns, "lost its P");
+  r.track = track_of(at->second, -1);
+  r.begin_ns = ns;
+  if (r.blocks) r.blocks_ns = ns;
+  on_p_.erase(at);
+}
+
+void TraceWriter::event(std::size_t b, const TraceEvent& e) {
+  Running& r = running_[b];
+  switch (e.kind_) {
+    case TraceKind::begin: {
+      close(b, e.ns_, "");
+      const Track track = track_of(b, e.p_);
+      take_p(b, track, e.ns_);
+      r.open = true;
+      r.g = e.g_;
+      r.created = e.arg_;
+      r.track = track;
+      r.begin_ns = e.ns_;
+      if (e.p_ >= 0) on_p_[track] = b;
+      if (const auto at = ready_.find(e.g_); at != ready_.end()) {
+        const std::string id = std::to_string(++arrows_);
+        item("{\"ph\":\"s\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + id + "," + where(at->second.track, at->second.ns) + "}");
+        item("{\"ph\":\"f\",\"bp\":\"e\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + id + "," + where(track, e.ns_) + "}");
+        ready_.erase(at);
+      }
+      break;
+    }
+    case TraceKind::end: {
+      const auto how = static_cast<TraceEnd>(e.arg_ & 0xff);
+      const char* reason = to_string(static_cast<WaitReason>(e.arg_ >> 8));
+      close(b, e.ns_, how == TraceEnd::ends ? "end" : how == TraceEnd::yields ? "yield" : *reason != '\0' ? reason : "waits");
+      break;
+    }
+    case TraceKind::ready: {
+      const Track track = r.open ? r.track : track_of(b, e.p_);
+      if (!r.open) {  // by a timer, by what is complete, or from outside: an arrow begins at a slice
+        take_p(b, track, e.ns_);
+        item("{\"ph\":\"X\",\"cat\":\"wake\",\"name\":\"wake\"," + where(track, e.ns_) + ",\"dur\":0,\"args\":{\"g\":" + std::to_string(e.g_) + "}}");
+      }
+      ready_[e.g_] = Ready{track, e.ns_};
+      break;
+    }
+    case TraceKind::blocking_begin:
+      if (!r.open) break;
+      r.blocks = true;
+      r.blocks_ns = e.ns_;
+      break;
+    case TraceKind::blocking_end:
+      if (!std::exchange(r.blocks, false)) break;
+      item("{\"ph\":\"X\",\"cat\":\"blocking\",\"name\":\"blocking\"," + where(r.track, r.blocks_ns) + ",\"dur\":" + us(e.ns_ - r.blocks_ns) + "}");
+      break;
+    case TraceKind::steal: {
+      const Track track = track_of(b, e.p_);
+      take_p(b, track, e.ns_);
+      item("{\"ph\":\"i\",\"s\":\"t\",\"cat\":\"steal\",\"name\":\"steal\"," + where(track, e.ns_) + ",\"args\":{\"from\":\"P" + std::to_string(e.arg_) + "\"}}");
+      break;
+    }
+    case TraceKind::poll: {
+      const Track track = track_of(b, e.p_);
+      take_p(b, track, e.ns_);
+      item("{\"ph\":\"i\",\"s\":\"t\",\"cat\":\"netpoll\",\"name\":\"netpoll\"," + where(track, e.ns_) + ",\"args\":{\"complete\":" + std::to_string(e.arg_) + "}}");
+      break;
+    }
+  }
+}
+
+void TraceWriter::write() {
+  struct Next {
+    std::int64_t ns;
+    int order;  // at one instant: whoever lets go of something comes first
+    std::size_t buffer, at;
+    bool operator<(const Next& other) const { return std::tie(ns, order, buffer) > std::tie(other.ns, other.order, other.buffer); }  // the least is on top
+  };
+  file_ << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+  std::vector<std::size_t> sizes;
+  std::uint64_t lost = 0;
+  std::priority_queue<Next> heads;
+  const auto push = [&](std::size_t b, std::size_t at) {
+    if (at >= sizes[b]) return;
+    const TraceEvent& e = (*session_.buffers[b])[at];
+    heads.push({e.ns_, e.kind_ == TraceKind::end ? 0 : e.kind_ == TraceKind::ready ? 1 : 2, b, at});
+  };
+  running_.resize(session_.buffers.size());
+  for (std::size_t b = 0; b < session_.buffers.size(); ++b) {
+    sizes.push_back(session_.buffers[b]->size_.load(acquire));  // [TRACE-SIZE]
+    lost += session_.buffers[b]->lost_.load(relaxed);           // for the reader's eyes
+    push(b, 0);
+  }
+  while (!heads.empty()) {
+    const Next next = heads.top();
+    heads.pop();
+    event(next.buffer, (*session_.buffers[next.buffer])[next.at]);
+    push(next.buffer, next.at + 1);
+  }
+  for (std::size_t b = 0; b < running_.size(); ++b) close(b, std::max(session_.ended_ns, running_[b].begin_ns), "trace stopped");
+  file_ << "\n],\"otherData\":{\"lost\":\"" << lost << "\"}}\n";
+}
+
+constinit Lock trace_lock;                               // of who starts and stops
+constinit std::unique_ptr<std::ofstream> trace_output{};  // trace_lock
+std::string& trace_path() {                              // trace_lock; never destroyed
+  static std::string& path = *new std::string;
+  return path;
+}
+
+[[noreturn]] void throw_errno(const std::string& what) {
+  throw std::system_error(errno != 0 ? errno : EIO, std::generic_category(), what);
+}
+
+}  // namespace
+}  // namespace gmp::detail
+
+namespace gmp::debug {
+
+void trace_start(const std::string& path) {
+  auto file = std::make_unique<std::ofstream>();
+  detail::LockGuard guard(detail::trace_lock);
+  if (detail::trace_output != nullptr) throw std::logic_error("tracing is already enabled");
+  errno = 0;
+  file->open(path, std::ios::trunc);
+  if (!*file) detail::throw_errno("trace_start: " + path);
+  detail::trace_path() = path;
+  if (!detail::trace_session_begin()) throw std::logic_error("tracing is already enabled");
+  detail::trace_output = std::move(file);
+}
+
+void trace_stop() {
+  std::unique_ptr<std::ofstream> file;
+  detail::TraceSession session;
+  std::string path;
+  {
+    detail::LockGuard guard(detail::trace_lock);
+    if (detail::trace_output == nullptr || !detail::trace_session_end(session)) return;
+    file = std::move(detail::trace_output);
+    path = std::move(detail::trace_path());
+  }
+  auto forget = defer([]() noexcept { detail::trace_session_forget(); });
+  errno = 0;
+  detail::TraceWriter(*file, session).write();
+  file->close();
+  if (!*file) detail::throw_errno("trace_stop: " + path);
+}
+
+}  // namespace gmp::debug

@@ -1,0 +1,307 @@
+// tests/unit/debug/trace_test.cpp — a trace is JSON that Perfetto reads: slices nest, arrows have two ends, and all that happened is there once.
+// Go: runtime/trace/trace_test.go (TestTrace, TestTraceStress).  Room: debug (floor 6).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gmp/chan.hpp"
+#include "gmp/debug.hpp"
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#include "gmp/net.hpp"
+#include "gmp/sync.hpp"
+#include "gmp/time.hpp"
+#include "support/burn.hpp"
+#include "support/scale.hpp"
+#include "support/text.hpp"
+
+namespace gmp::trace_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string path_of(const char* name) { return ::testing::TempDir() + "gmpcoro_trace_" + name + "_" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()) + ".json"; }
+
+struct Event {
+  std::string ph, name, cat, end, track_name;
+  std::pair<int, int> track;
+  long ts = 0, dur = 0;  // ns
+  long id = 0;
+};
+
+// The value of a key on a line; empty: it is not there. Lines are what this library writes: one event each, keys without blanks.
+std::string value(const std::string& line, const std::string& key) {
+  const std::size_t at = line.find("\"" + key + "\":");
+  if (at == std::string::npos) return {};
+  const std::size_t begin = at + key.size() + 3;
+  if (line[begin] == '"') return line.substr(begin + 1, line.find('"', begin + 1) - begin - 1);
+  return line.substr(begin, line.find_first_of(",}", begin) - begin);
+}
+
+long ns(const std::string& us) {
+  const std::size_t dot = us.find('.');
+  return std::stol(us.substr(0, dot)) * 1000 + (dot != std::string::npos ? std::stol(us.substr(dot + 1)) : 0);
+}
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Braces and brackets close what they open, outside of strings: with what is looked for on each line it will do for JSON.
+void expect_balanced(const std::string& text) {
+  std::string open;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      open += c;
+    } else if (c == '}' || c == ']') {
+      ASSERT_FALSE(open.empty()) << i;
+      ASSERT_EQ(open.back(), c == '}' ? '{' : '[') << i;
+      open.pop_back();
+    }
+  }
+  EXPECT_TRUE(open.empty() && !in_string);
+}
+
+std::vector<Event> events_of(const std::string& path) {
+  const std::string text = content(path);
+  std::remove(path.c_str());
+  expect_balanced(text);
+  EXPECT_TRUE(text.starts_with("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")) << text.substr(0, 200);
+  EXPECT_TRUE(text.ends_with("\n],\"otherData\":{\"lost\":\"0\"}}\n"));
+  std::vector<Event> events;
+  std::stringstream lines(text);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line) && line[0] == '{') {
+    Event e;
+    e.ph = value(line, "ph");
+    e.name = value(line, "name");
+    e.cat = value(line, "cat");
+    e.end = value(line, "end");
+    e.track = {std::stoi(value(line, "pid")), std::stoi(value(line, "tid"))};
+    if (e.ph == "M") {
+      e.track_name = line.substr(line.find("\"args\":"));
+    } else {
+      e.ts = ns(value(line, "ts"));
+    }
+    if (e.ph == "X") e.dur = ns(value(line, "dur"));
+    if (e.ph == "s" || e.ph == "f") e.id = std::stol(value(line, "id"));
+    events.push_back(e);
+  }
+  return events;
+}
+
+// On each track a slice lies within another one or beside it; no g runs on two tracks at once; each arrow has both ends, at slices, and goes forward.
+void expect_sound(const std::vector<Event>& events) {
+  std::map<std::pair<int, int>, std::vector<const Event*>> tracks;
+  std::map<std::string, std::vector<const Event*>> gs;
+  std::map<long, std::pair<const Event*, const Event*>> arrows;
+  for (const Event& e : events) {
+    if (e.ph == "X") tracks[e.track].push_back(&e);
+    if (e.ph == "X" && e.cat == "g") gs[e.name].push_back(&e);
+    if (e.ph == "s") {
+      EXPECT_EQ(std::exchange(arrows[e.id].first, &e), nullptr) << e.id;
+    }
+    if (e.ph == "f") {
+      EXPECT_EQ(std::exchange(arrows[e.id].second, &e), nullptr) << e.id;
+    }
+  }
+  const auto by_time = [](const Event* a, const Event* b) { return std::pair(a->ts, -a->dur) < std::pair(b->ts, -b->dur); };
+  for (auto& [track, slices] : tracks) {
+    std::stable_sort(slices.begin(), slices.end(), by_time);
+    std::vector<long> ends;
+    for (const Event* e : slices) {
+      while (!ends.empty() && ends.back() <= e->ts) ends.pop_back();
+      if (!ends.empty()) {
+        EXPECT_LE(e->ts + e->dur, ends.back()) << e->name << " on track " << track.second << " at " << e->ts;
+      }
+      ends.push_back(e->ts + e->dur);
+    }
+  }
+  for (auto& [name, slices] : gs) {
+    std::stable_sort(slices.begin(), slices.end(), by_time);
+    for (std::size_t i = 1; i < slices.size(); ++i) EXPECT_LE(slices[i - 1]->ts + slices[i - 1]->dur, slices[i]->ts) << name;
+  }
+  for (const auto& [id, arrow] : arrows) {
+    ASSERT_TRUE(arrow.first != nullptr && arrow.second != nullptr) << id;
+    EXPECT_LE(arrow.first->ts, arrow.second->ts) << id;
+    for (const Event* end : {arrow.first, arrow.second}) {
+      const auto& slices = tracks[end->track];
+      auto last = std::upper_bound(slices.begin(), slices.end(), end->ts, [](long ts, const Event* s) { return ts < s->ts; });
+      while (last != slices.begin() && (*std::prev(last))->ts + (*std::prev(last))->dur < end->ts) --last;  // what lies before within the same one
+      EXPECT_NE(last, slices.begin()) << id;
+    }
+  }
+}
+
+int count_if(const std::vector<Event>& events, const char* ph, const char* cat, const std::string& end = "") {
+  return static_cast<int>(std::count_if(events.begin(), events.end(), [&](const Event& e) { return e.ph == ph && e.cat == cat && (end.empty() || e.end == end); }));
+}
+
+TEST(Trace, HasASliceForEachRunAndAnArrowForEachWakeUp) {
+  const std::string path = path_of("counts");
+  Executor ex({.procs = 1, .name = "say \"hello\""});
+  ex.run([&]() -> Task<> {
+    debug::trace_start(path);
+    auto ch = make_chan<int>();
+    auto yields = spawn([]() -> Task<> {
+      for (int i = 0; i < 30; ++i) co_await yield();
+    });
+    auto receives = spawn([ch]() -> Task<> {
+      while (co_await ch.recv()) {
+      }
+    });
+    for (int i = 0; i < 5; ++i) {
+      co_await ch.send(i);
+      co_await yield();  // the receiver waits again
+    }
+    ch.close();
+    co_await yields;
+    co_await receives;
+    debug::trace_stop();
+  });
+  const std::vector<Event> events = events_of(path);
+  expect_sound(events);
+  EXPECT_EQ(count_if(events, "X", "g", "end"), 2);
+  EXPECT_EQ(count_if(events, "X", "g", "trace stopped"), 1);
+  std::map<std::string, int> slices;
+  for (const Event& e : events) slices[e.cat == "g" ? e.name : ""] += 1;
+  std::vector<int> numbers;
+  for (const auto& [name, n] : slices) {
+    if (!name.empty()) numbers.push_back(n);
+  }
+  EXPECT_GE(*std::max_element(numbers.begin(), numbers.end()), 31);                                            // who yields thirty times, or is made to
+  EXPECT_GE(count_if(events, "X", "g", "chan receive") + count_if(events, "X", "g", "chan send"), 5);  // for each value one waits
+  const int waits = count_if(events, "X", "g", "chan receive") + count_if(events, "X", "g", "chan send") + count_if(events, "X", "g", "join");
+  EXPECT_EQ(count_if(events, "s", "ready"), waits + 2);  // and the two that were started
+  EXPECT_EQ(count_if(events, "f", "ready"), count_if(events, "s", "ready"));
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const Event& e) { return test::has(e.track_name, R"("say \"hello\"")"); }));
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const Event& e) { return test::has(e.track_name, "\"P0\""); }));
+}
+
+TEST(Trace, ShowsPollsBlockingCallsAndWhoLostItsP) {
+  const std::string path = path_of("blocking");
+  Executor ex({.procs = 1});
+  debug::trace_start(path);
+  ex.run([&]() -> Task<> {
+    std::atomic<bool> over = false;
+    go([&]() -> Task<> {  // it runs while the other one blocks, so the P was taken
+      over = true;
+      over.notify_all();
+      co_return;
+    });
+    auto call = [&] { over.wait(false); };
+    co_await blocking(call);
+    over = false;
+    go([&]() -> Task<> {
+      over = true;
+      co_return;
+    });
+    while (!over) test::burn(1ms);
+    net::Listener listener = net::listen("tcp", "127.0.0.1:0").value();
+    auto dialled = spawn([](std::string address) -> Task<> { static_cast<void>(co_await net::dial("tcp", address)); }, listener.addr().to_string());
+    static_cast<void>(co_await listener.accept());
+    co_await dialled;
+  });
+  debug::trace_stop();
+  const std::vector<Event> events = events_of(path);
+  expect_sound(events);
+  EXPECT_GE(count_if(events, "X", "blocking"), 2);  // one call, on two tracks
+  EXPECT_GE(count_if(events, "X", "g", "lost its P"), 2);
+  EXPECT_GE(count_if(events, "i", "netpoll"), 1);
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const Event& e) { return test::has(e.track_name, " without a P\""); }));
+}
+
+// Sessions one after the other, under load, from another thread, with executors that come and go: each is sound by itself.
+TEST(Trace, UnderFullLoad) {
+  Executor ex({.procs = 4});
+  std::atomic<long> rounds{0};
+  const int each = static_cast<int>(test::scaled(400, 100));
+  std::vector<std::string> paths;
+  std::thread load([&] {
+    ex.run([&]() -> Task<> {
+      WaitGroup wg;
+      for (int i = 0; i < 8; ++i) {
+        wg.go([&]() -> Task<> {
+          auto ch = make_chan<int>();
+          for (int j = 0; j < each; ++j) {
+            go([ch]() -> Task<> { co_await ch.send(1); });
+            co_await ch.recv();
+            ++rounds;
+            if (j % 8 == 0) co_await gmp::sleep(20us);
+            if (j % 16 == 0) {
+              auto nothing = [] {};
+              co_await blocking(nothing);
+            }
+          }
+        });
+      }
+      co_await wg.wait();
+    });
+  });
+  constexpr int sessions = 6;
+  for (int i = 0; i < sessions; ++i) {
+    paths.push_back(path_of("load"));
+    debug::trace_start(paths.back());
+    Executor({.procs = 1}).run([]() -> Task<> { co_await yield(); });
+    const long until = 8L * each * (i + 1) / sessions;
+    while (rounds < until) std::this_thread::yield();
+    debug::trace_stop();
+  }
+  load.join();
+  int received = 0;
+  for (const std::string& path : paths) {
+    const std::vector<Event> events = events_of(path);
+    expect_sound(events);
+    EXPECT_GE(count_if(events, "X", "g", "yield"), 1);
+    received += count_if(events, "X", "g", "chan receive");
+  }
+  EXPECT_GT(received, 0);
+}
+
+TEST(Trace, RefusesASecondOneAndAFileThatCannotBe) {
+  EXPECT_THROW(debug::trace_start("/no/such/folder/trace.json"), std::system_error);
+  debug::trace_stop();  // nobody traces: nothing happens
+  const std::string path = path_of("second");
+  debug::trace_start(path);
+  EXPECT_THROW(debug::trace_start(path + "2"), std::logic_error);
+  debug::trace_stop();
+  EXPECT_TRUE(events_of(path).empty());
+  debug::trace_start(path);
+  debug::trace_stop();
+  std::remove(path.c_str());
+}
+
+TEST(Trace, SaysThatADiskIsFull) {
+  if (!std::ofstream("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  debug::trace_start("/dev/full");
+  Executor({.procs = 1}).run([] {});
+  EXPECT_THROW(debug::trace_stop(), std::system_error);
+}
+
+}  // namespace
+}  // namespace gmp::trace_test
