@@ -402,7 +402,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
     const int error = errno;
     if (error == EINTR || (kind_ == Kind::accept && is_of_the_aborted(error))) continue;
     if (error == EAGAIN) {
-      input = Input::drained;
+      input = kind_ == Kind::splice_in ? Input::unknown : Input::drained;
       return Next::wait;
     }
     if (fd_->is_closed())
@@ -419,8 +419,8 @@ FdOperation::Next FdOperation::took(std::size_t n, std::size_t size) noexcept {
   const bool bounds = fd_->keeps_bounds();
   done_ += n;
   if (side_ == FdSide::read) {
-    // Behind a datagram may be another one, whatever its size.
-    fd_->side(side_).input_ = bounds ? Input::unknown : n == size ? Input::more : Input::drained;
+    // Behind a datagram may be another one, whatever its size; and a splice stops where the pipe has no slot left, whatever there is.
+    fd_->side(side_).input_ = bounds || kind_ == Kind::splice_in ? Input::unknown : n == size ? Input::more : Input::drained;
     if (n == 0 && fd_->is_closed())
       fail(errc::closed);  // FO2
     else if (n == 0 && !bounds)
