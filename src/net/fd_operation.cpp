@@ -118,7 +118,7 @@ std::int64_t splice_apart(const IoOp& op, int from) noexcept {
   return ::splice(from, nullptr, op.fd_, nullptr, op.size_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 }
 std::int64_t send_file_apart(const IoOp& op, int from) noexcept {
-  return without_sigpipe([&] { return ::sendfile(op.fd_, from, nullptr, op.size_); });
+  return without_sigpipe([&] { return ::sendfile(op.fd_, from, nullptr, op.size_); }, true);
 }
 ApartCall call_of(FdOperation::Kind kind) noexcept {
   switch (kind) {
@@ -388,7 +388,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
         break;
       case Kind::splice_out:
         if (fd_->is_regular()) return Next::wait;
-        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); });
+        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); }, true);
         break;
       case Kind::connect:
       case Kind::send_file:

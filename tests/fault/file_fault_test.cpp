@@ -4,6 +4,7 @@
 // Where a call goes depends on the poller: into the ring, or to a thread that may block.  What a program sees of a fault does not.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -389,6 +390,43 @@ TEST(SendfileFault, AFailureIsToldWithHowMuchWent) {
       EXPECT_TRUE(std::string_view(all).starts_with(got));
     });
   }
+}
+
+/// As the system does when the other end goes in the middle of a call that goes piece by piece: it tells how much went, and raises the signal all the same.
+Kernel::Decide raising_sigpipe(Call by, std::size_t most) {
+  return [by, most](Call call, bool) {
+    sigset_t held_back;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &held_back);
+    if (call != by || sigismember(&held_back, SIGPIPE) == 0) return Fault();
+    ::raise(SIGPIPE);
+    return Fault::cutting(most);
+  };
+}
+
+TEST(SpliceFault, ASignalBesideWhatWentEndsNothing) {
+  const std::string all = test::pattern(2 << 20, test::case_seed());
+  Kernel kernel(raising_sigpipe(Call::splice, 50'000));
+  leaving_no_fds([&]() -> Task<> {
+    std::string got;
+    const Outcome copied = co_await copy_through(all, got);
+    EXPECT_EQ(copied.get<0>(), all.size()) << copied.message();
+    EXPECT_TRUE(got == all);
+  });
+  EXPECT_GT(kernel.faults(Call::splice), 1);
+}
+
+TEST(SendfileFault, ASignalBesideWhatWentEndsNothing) {
+  const TempDir dir;
+  const std::string all = test::pattern(1 << 20, test::case_seed());
+  const std::string path = dir.with("f", all);
+  Kernel kernel(raising_sigpipe(Call::sendfile, 300'000));
+  leaving_no_fds([&]() -> Task<> {
+    std::string got;
+    const Outcome copied = co_await send_file(path, got);
+    EXPECT_EQ(copied.get<0>(), all.size()) << copied.message();
+    EXPECT_TRUE(got == all);
+  });
+  EXPECT_GT(kernel.faults(Call::sendfile), 1);
 }
 
 // Into a file: a splice that may block, on a disk that is full in the middle.
