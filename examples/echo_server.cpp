@@ -31,6 +31,7 @@ Task<> serve(std::string_view port) {
 }
 
 int main(int argc, char** argv) {
+  static_cast<void>(os::raise_file_limit());  // to as many as the system permits; that is Go's first act, too
   const std::string_view argument = argc > 1 ? argv[1] : "--port=7000";  // 0 picks one
   gmp::run(serve, argument.substr(argument.find('=') + 1));
 }
