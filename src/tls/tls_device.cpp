@@ -169,7 +169,12 @@ TlsDevice::TlsDevice(net::Conn below, const net::TlsConfig& config, bool server)
       client_auth_(config.client_auth),
       context_(TlsContext::of(config, server)) {
   failure_ = context_->failure();
-  if (!failure_) make_ssl(config);
+  try {
+    if (!failure_) make_ssl(config);
+  } catch (...) {
+    SSL_free(ssl_);  // no destructor will
+    throw;
+  }
   ERR_clear_error();
 }
 
