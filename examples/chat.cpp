@@ -136,8 +136,8 @@ Task<> program(string_view port) {
   WaitGroup sessions;
   while (true) {
     auto [conn, err] = co_await until(stopping, listener.accept());
-    if (err) break;
-    sessions.go(session, conn, std::ref(rooms), stopping);
+    if (!err) sessions.go(session, conn, std::ref(rooms), stopping);
+    else if (std::error_code ended = co_await until(stopping, gmp::sleep(10ms))) break;  // else too many open files, until clients leave
   }
   listener.close();
   co_await sessions.wait();  // they leave their rooms, and write what is to be read, as long as that takes no more than 5 s

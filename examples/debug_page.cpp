@@ -44,7 +44,11 @@ Task<> listen(string port) {
   go(boss, jobs);
   net::Listener listener = net::listen("tcp", "127.0.0.1:" + port).value();
   std::cout << "listening on " << listener.addr() << std::endl;
-  while (true) go(answer, (co_await listener.accept()).value());
+  while (true) {
+    auto [conn, err] = co_await listener.accept();
+    if (!err) go(answer, conn);
+    if (err) co_await gmp::sleep(10ms);  // too many open files, until clients leave
+  }
 }
 
 int main(int argc, char** argv) {

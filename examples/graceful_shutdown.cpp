@@ -39,8 +39,9 @@ Task<> program(std::string_view port) {
   WaitGroup connections;
   while (true) {
     auto [conn, err] = co_await until(stopping, listener.accept());
-    if (err) break;
-    connections.go(serve, conn, stopping);
+    if (!err) connections.go(serve, conn, stopping);
+    if (stopping.err()) break;
+    if (err) co_await gmp::sleep(10ms);  // too many open files, until clients leave
   }
   listener.close();
   const std::error_code late = co_await timeout(10s, connections.wait());

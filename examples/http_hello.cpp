@@ -21,8 +21,7 @@ bool same(string_view a, string_view b) {  // small letters and capitals are one
 
 // What a request says about itself, as far as it matters here.
 struct Request {
-  bool valid = true;
-  bool keep_alive = true;
+  bool valid = true, keep_alive = true;
   std::size_t body = 0;  // bytes
 
   void first_line(string_view line) {  // GET /path HTTP/1.1
@@ -32,10 +31,8 @@ struct Request {
   }
   void header(string_view line) {  // Name: value
     const auto colon = line.find(':');
-    if (colon == line.npos || colon == 0) valid = false;
-    if (!valid) return;
-    const string_view name = line.substr(0, colon);
-    string_view value = line.substr(colon + 1);
+    if (colon == line.npos || colon == 0) return void(valid = false);
+    string_view name = line.substr(0, colon), value = line.substr(colon + 1);
     while (value.starts_with(' ')) value.remove_prefix(1);
     if (same(name, "Content-Length"))
       valid = std::from_chars(value.begin(), value.end(), body).ptr == value.end() && !value.empty();
@@ -49,7 +46,7 @@ struct Request {
 Task<> serve(net::Conn conn) {
   io::BufReader in{conn};
   io::BufWriter out{conn};
-  for (Request request; request.keep_alive;) {
+  for (Request request; request.valid && request.keep_alive;) {
     auto [first, end] = co_await in.read_line();
     if (end) co_return;  // the client has left
     request.first_line(first);
@@ -59,11 +56,10 @@ Task<> serve(net::Conn conn) {
       if (line.empty()) break;
       request.header(line);
     }
-    if (!request.valid) request.keep_alive = false;
     if (!co_await in.discard(std::exchange(request.body, 0))) co_return;
     const string_view answer = request.valid ? hello : malformed;
     if (!co_await out.write(answer)) co_return;
-    if (in.buffered() != 0 && request.keep_alive) continue;  // pipelined requests are answered together
+    if (in.buffered() != 0 && request.valid && request.keep_alive) continue;  // pipelined requests are answered together
     if (std::error_code err = co_await out.flush()) co_return;
   }
 }
@@ -71,7 +67,11 @@ Task<> serve(net::Conn conn) {
 Task<> listen(string_view port) {
   net::Listener listener = net::listen("tcp", "127.0.0.1:" + std::string(port)).value();
   std::cout << "listening on " << listener.addr() << std::endl;
-  while (true) go(serve, (co_await listener.accept()).value());
+  while (true) {
+    auto [conn, err] = co_await listener.accept();
+    if (!err) go(serve, conn);
+    if (err) co_await gmp::sleep(std::chrono::milliseconds(10));  // too many open files, until clients leave
+  }
 }
 
 int main(int argc, char** argv) {

@@ -35,7 +35,11 @@ Task<> listen(std::string_view port, std::string_view pem) {
   config.load_for_server().value();  // or an exception that says what is wrong with it
   net::Listener listener = net::listen("tcp", "127.0.0.1:" + std::string(port)).value();
   std::cout << "listening on " << listener.addr() << std::endl;
-  while (true) go(serve, net::tls_server((co_await listener.accept()).value(), config));
+  while (true) {
+    auto [conn, err] = co_await listener.accept();
+    if (!err) go(serve, net::tls_server(conn, config));
+    if (err) co_await gmp::sleep(10ms);  // too many open files, until clients leave
+  }
   // [/tls]
 }
 

@@ -1,5 +1,5 @@
-// examples/proxy.cpp — passes connections on to another server, both ways at once: half-closed ones, too; idle ones are ended.
-// Go: two io.Copy, as in every Go proxy.
+// examples/proxy.cpp — passes connections on to another server, both ways at once: half-closed ones, too; idle ones meet their deadline.
+// Go: two io.Copy and SetDeadline, as in every Go proxy.
 //
 // Try it:  proxy --port=7001 --to=127.0.0.1:7000 --idle-ms=60000 &  (with echo_server behind it)  then  nc 127.0.0.1 7001
 #include <netinet/in.h>
@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <gmp/gmp.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <string>
@@ -22,7 +24,7 @@ milliseconds dial_max = 5s, idle_max = 60s, grace = 5s;
 milliseconds idle(const net::Conn& conn) {
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (getsockopt(conn.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return milliseconds::max();
+  if (getsockopt(conn.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return idle_max;  // it is closed
   return milliseconds(std::min(info.tcpi_last_data_recv, info.tcpi_last_data_sent));
 }
 
@@ -33,14 +35,14 @@ Task<> pass(net::Conn from, net::Conn to) {
   to.close();
 }
 
-// Until the context ends: because both ways have ended, or the program is to.
+// The deadline of both lies behind the last byte, whichever way it went, and moves on with it; when it comes both copies end, by errc::timeout. Once the
+// context has ended, because both ways have, or the program is to, it has come.
 Task<> watch(net::Conn client, net::Conn server, Context ctx) {
-  for (milliseconds since{}; since < idle_max; since = std::min(idle(client), idle(server))) {
-    const std::error_code ended = co_await until(ctx, gmp::sleep(idle_max - since));
-    if (ended) break;
+  for (std::error_code ended; true; ended = co_await until(ctx, gmp::sleep(idle_max / 4))) {
+    const milliseconds left = ended ? 0ms : idle_max - std::min(idle(client), idle(server));
+    for (const net::Conn& conn : {client, server}) conn.set_deadline(std::chrono::steady_clock::now() + left);
+    if (ended) co_return;
   }
-  client.close();
-  server.close();
 }
 
 Task<> relay(net::Conn client, std::string to, Context stopping) {
@@ -66,8 +68,9 @@ Task<> program(std::string port, std::string to) {
   WaitGroup links;
   while (true) {
     auto [client, err] = co_await until(stopping, listener.accept());
-    if (err) break;
-    links.go(relay, client, to, ending);
+    if (!err) links.go(relay, client, to, ending);
+    if (stopping.err()) break;
+    if (err) co_await gmp::sleep(10ms);  // too many open files, until clients leave
   }
   listener.close();
   const std::error_code late = co_await timeout(grace, links.wait());

@@ -120,7 +120,15 @@ class Listener : public Socket {
   explicit Listener(detail::DescriptorRef fd) noexcept : Socket(std::move(fd)) {}
 
   /// `auto [conn, err] = co_await ln.accept();` parks until a connection has come. It has TCP_NODELAY and a keep-alive of 15 s, as Go's.
-  /// Connections that were aborted meanwhile are passed over. Too many open files: the error, and the connection waits.      Go: Accept.
+  /// Connections that were aborted meanwhile are passed over.
+  /// Too many open files (EMFILE, ENFILE), no memory (ENOBUFS, ENOMEM): the error at once, the connection waits, and the next accept() works as soon as there
+  /// is a descriptor again. So a server does not end on an error but that of its own close() (errc::closed), and does not turn round either: it sleeps, as Go's
+  /// net/http does, for 5 ms, and twice as long each time in a row, up to 1 s.
+  ///
+  ///     if (err) co_await gmp::sleep(pause);
+  ///     pause = err ? std::min(2 * pause, 1000ms) : 5ms;
+  ///
+  /// Go: Accept.
   detail::AcceptOp accept() const noexcept { return detail::AcceptOp(fd_.get()); }
 
   Addr addr() const noexcept { return local(); }

@@ -1,8 +1,9 @@
-// include/gmp/os.hpp — os::open, File, pipe; Command, start, run; and os::notify: signals as values on a channel, or as the end of a context.
+// include/gmp/os.hpp — os::open, File, pipe; Command, start, run; and os::notify: signals as values on a channel, or as the end of a context; raise_file_limit.
 // Go: os, os/exec, os/signal.  Room: os (floor 5).
 #pragma once
 
 #include <csignal>
+#include <cstddef>
 #include <initializer_list>
 #include <span>
 
@@ -10,6 +11,7 @@
 #include "gmp/context.hpp"
 #include "gmp/os/exec.hpp"
 #include "gmp/os/file.hpp"
+#include "gmp/result.hpp"
 
 namespace gmp::os {
 
@@ -33,5 +35,10 @@ Context notify_context(const Context& ctx, std::span<const int> signals);
 inline Context notify_context(const Context& ctx, std::initializer_list<int> signals) {
   return notify_context(ctx, std::span<const int>(signals.begin(), signals.size()));
 }
+
+/// Lets this process have as many descriptors as the system permits it (`ulimit -Hn`), and says how many: `auto [n, err] = os::raise_file_limit();`. Often it
+/// has 1024 (`ulimit -n`), which is few for a server. The library does not do so by itself, as the process is yours: code in it that calls select(2) may
+/// not see numbers beyond 1023. Programs that os::start and run start have the limit of before. From any thread.      Go: at the start of each program.
+Result<std::size_t> raise_file_limit();
 
 }  // namespace gmp::os

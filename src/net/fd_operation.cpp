@@ -118,7 +118,7 @@ std::int64_t splice_apart(const IoOp& op, int from) noexcept {
   return ::splice(from, nullptr, op.fd_, nullptr, op.size_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 }
 std::int64_t send_file_apart(const IoOp& op, int from) noexcept {
-  return without_sigpipe([&] { return ::sendfile(op.fd_, from, nullptr, op.size_); });
+  return without_sigpipe([&] { return ::sendfile(op.fd_, from, nullptr, op.size_); }, true);
 }
 ApartCall call_of(FdOperation::Kind kind) noexcept {
   switch (kind) {
@@ -388,7 +388,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
         break;
       case Kind::splice_out:
         if (fd_->is_regular()) return Next::wait;
-        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); });
+        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); }, true);
         break;
       case Kind::connect:
       case Kind::send_file:
@@ -402,7 +402,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
     const int error = errno;
     if (error == EINTR || (kind_ == Kind::accept && is_of_the_aborted(error))) continue;
     if (error == EAGAIN) {
-      input = Input::drained;
+      input = kind_ == Kind::splice_in ? Input::unknown : Input::drained;
       return Next::wait;
     }
     if (fd_->is_closed())
@@ -419,8 +419,8 @@ FdOperation::Next FdOperation::took(std::size_t n, std::size_t size) noexcept {
   const bool bounds = fd_->keeps_bounds();
   done_ += n;
   if (side_ == FdSide::read) {
-    // Behind a datagram may be another one, whatever its size.
-    fd_->side(side_).input_ = bounds ? Input::unknown : n == size ? Input::more : Input::drained;
+    // Behind a datagram may be another one, whatever its size; and a splice stops where the pipe has no slot left, whatever there is.
+    fd_->side(side_).input_ = bounds || kind_ == Kind::splice_in ? Input::unknown : n == size ? Input::more : Input::drained;
     if (n == 0 && fd_->is_closed())
       fail(errc::closed);  // FO2
     else if (n == 0 && !bounds)

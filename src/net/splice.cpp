@@ -109,7 +109,11 @@ Task<Result<std::size_t>> drain(Descriptor* out, int from, std::size_t left, Con
   Result<std::size_t> all(std::size_t{0});
   while (left != 0) {
     const ssize_t n = ::read(from, buffer.get(), std::min(left, size));
-    if (n <= 0) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      all.err = {n < 0 ? errno : EIO, errno_category()};  // what is in a pipe is to be had; but not to be lost without a word
+      break;
+    }
     auto wrote = co_await until(ctx, TransferOp(out, writing, static_cast<std::size_t>(n), -1, buffer.get()));
     const std::size_t before = all.get<0>();
     wrote.get<0>() += before;

@@ -4,7 +4,7 @@
 // posix_spawn(3) shares memory with the child until it has become the program, so the size of this process does not matter, and an error of exec is known
 // at once; but it blocks meanwhile, so it has a thread that may.  From then on the child is known by its pidfd: the poller says when it has ended, signals
 // sent to it hit nobody else, and no SIGCHLD is needed: the program may do with that one what it likes, except ignore it, or reap what it
-// does not know.
+// does not know.  Of limits posix_spawn() knows nothing: a child that is to have another one than we (raise_file_limit()) is started by a vfork(2) of our own.
 //
 //   EX1  a child is reaped once, under lock_, by who first finds that it has ended; its status is for all.
 //   EX2  whoever loses sight of a child that runs (its handles gone, its g stopped) kills and reaps it, or leaves it to a g that does nothing else;
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@
 #include "net/descriptor.hpp"
 #include "net/op_error.hpp"
 #include "net/socket.hpp"
+#include "os/file_limit.hpp"
 #include "os/signal_name.hpp"
 
 extern "C" char** environ;  // POSIX wants it declared by who uses it
@@ -306,6 +308,7 @@ class Plan : Immovable {
   /// False: errno says why.
   bool set(int number, const Stdio& io) {
     int error = 0;
+    kinds_[static_cast<std::size_t>(number)] = io.kind();
     if (io.kind() == Stdio::Kind::null) {
       error = ::posix_spawn_file_actions_addopen(&actions_, number, "/dev/null", number == 0 ? O_RDONLY : O_WRONLY, 0);
     } else if (io.kind() == Stdio::Kind::file) {
@@ -320,6 +323,7 @@ class Plan : Immovable {
     return error == 0;
   }
   bool set_dir(const std::string& dir) {
+    dir_ = dir.c_str();
     errno = ::posix_spawn_file_actions_addchdir_np(&actions_, dir.c_str());
     return errno == 0;
   }
@@ -333,14 +337,71 @@ class Plan : Immovable {
 #endif
   }
   int spawn(const std::string& path, char* const* argv, char* const* env, pid_t& pid) noexcept {
+    if (const auto limit = file_limit_of_children()) return spawn_limited(path.c_str(), argv, env, *limit, pid);
     return ::posix_spawn(&pid, path.c_str(), &actions_, &attributes_, argv, env);
   }
 
  private:
+  int spawn_limited(const char* path, char* const* argv, char* const* env, const rlimit& limit, pid_t& pid) noexcept;
+  void become(const char* path, char* const* argv, char* const* env, const rlimit& limit) const noexcept;
+
   posix_spawn_file_actions_t actions_;
   posix_spawnattr_t attributes_;
   std::array<FdGuard, 3> numbers_;
+  // The same again, for spawn_limited().
+  std::array<Stdio::Kind, 3> kinds_ = {};
+  const char* dir_ = nullptr;
 };
+
+// The child shares our memory until it has become the program, so it does nothing but ask the system; with all signals blocked, as a handler of ours may
+// not run in it.
+GMPCORO_NOINLINE int Plan::spawn_limited(const char* path, char* const* argv, char* const* env, const rlimit& limit, pid_t& pid) noexcept {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  volatile int error = 0;
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    become(path, argv, env, limit);
+    error = errno;
+    ::_exit(127);
+  }
+  if (child < 0) error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (child > 0 && error != 0) {
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  pid = child;
+  return error;
+}
+
+// Returns if it could not; errno says why.
+void Plan::become(const char* path, char* const* argv, char* const* env, const rlimit& limit) const noexcept {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action = {};
+    if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_DFL || (action.sa_handler == SIG_IGN && signal != SIGPIPE)) continue;
+    action = {};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+  }
+  for (int number = 0; number < 3; ++number) {
+    const auto i = static_cast<std::size_t>(number);
+    int from = numbers_[i].get();
+    if (kinds_[i] == Stdio::Kind::inherited) continue;
+    if (kinds_[i] == Stdio::Kind::null) from = ::open("/dev/null", number == 0 ? O_RDONLY : O_WRONLY);
+    if (from < 0 || (from != number && ::dup2(from, number) < 0)) return;
+    if (kinds_[i] == Stdio::Kind::null && from != number) ::close(from);
+  }
+#ifdef SYS_close_range
+  ::syscall(SYS_close_range, 3u, ~0u, 0u);  // refused: ours are closed by exec
+#endif
+  sigset_t none;
+  ::sigemptyset(&none);
+  if ((dir_ != nullptr && ::chdir(dir_) != 0) || ::setrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(path, argv, env);
+}
 
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;

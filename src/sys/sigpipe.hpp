@@ -8,9 +8,10 @@
 
 namespace gmp::detail {
 
-/// What call() returns, and its errno. The program's handler and the thread's mask are as before.
+/// What call() returns, and its errno. The program's handler and the thread's mask are as before. in_pieces: splice(2) and sendfile(2) go piece by piece, and
+/// tell how much went though the last piece found nobody at the other end, and the signal was raised.
 template <class F>
-auto without_sigpipe(F call) noexcept {
+auto without_sigpipe(F call, bool in_pieces = false) noexcept {
   sigset_t pipe, before, pending;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
@@ -18,7 +19,7 @@ auto without_sigpipe(F call) noexcept {
   sigpending(&pending);
   const auto n = call();
   const int error = errno;
-  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
+  if ((n < 0 ? error == EPIPE : in_pieces) && sigismember(&pending, SIGPIPE) == 0) {  // ours: taken off before it can be delivered
     const timespec now{};
     while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
     }

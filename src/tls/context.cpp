@@ -88,6 +88,9 @@ TlsContext::TlsContext(const net::TlsConfig& config, bool server) : source_(conf
     make(server);
   } catch (const Bad& bad) {
     failure_ = bad.why;
+  } catch (...) {
+    SSL_CTX_free(context_);  // no destructor will
+    throw;
   }
 }
 

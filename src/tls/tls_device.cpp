@@ -169,7 +169,12 @@ TlsDevice::TlsDevice(net::Conn below, const net::TlsConfig& config, bool server)
       client_auth_(config.client_auth),
       context_(TlsContext::of(config, server)) {
   failure_ = context_->failure();
-  if (!failure_) make_ssl(config);
+  try {
+    if (!failure_) make_ssl(config);
+  } catch (...) {
+    SSL_free(ssl_);  // no destructor will
+    throw;
+  }
   ERR_clear_error();
 }
 
@@ -521,7 +526,7 @@ std::error_code TlsDevice::shut_down(int how) noexcept {
     if (!can_send()) return {};  // if somebody is sending just now that one goes on with it
     sending_ = flushing_ = true;
   }
-  flush_later();
+  if (!flush_later() && may_go()) return {ENOMEM, errno_category()};
   return {};
 }
 
@@ -553,7 +558,7 @@ class TlsDevice::Flush : detail::Immovable {
     {
       LockGuard guard(device_.lock_);
       device_.sending_ = device_.flushing_ = false;
-      if (device_.out_.size() != 0 && !device_.write_failure_) device_.write_failure_ = {make_error_code(errc::canceled), {}};
+      if (begun_ && device_.out_.size() != 0 && !device_.write_failure_) device_.write_failure_ = {make_error_code(errc::canceled), {}};
       for (Lane& lane : device_.lanes_) {
         if (FdOperation* sleeper = std::exchange(lane.sleeper_, nullptr)) woken.push(sleeper);  // T3
       }
@@ -563,6 +568,8 @@ class TlsDevice::Flush : detail::Immovable {
     if (closes) static_cast<void>(device_.below_.close());
     device_.above_->unref();
   }
+  /// Until then what is to be sent stays for whoever comes next.
+  void begin() noexcept { begun_ = true; }
   io::ConstBuffer rest() const noexcept {
     LockGuard guard(device_.lock_);
     return io::ConstBuffer(device_.out_.data_.get() + device_.out_.begin_, device_.out_.size());
@@ -575,13 +582,28 @@ class TlsDevice::Flush : detail::Immovable {
 
  private:
   TlsDevice& device_;
+  bool begun_ = false;
 };
 
+// Who wanted it has gone on, and cannot be told that there is no memory: so it is waited for.
 Task<> TlsDevice::flush(std::unique_ptr<Flush> rest) {
-  for (io::ConstBuffer bytes = rest->rest(); !bytes.empty(); bytes = rest->rest()) {
-    const auto sent = co_await timeout(linger, rest->below().write(bytes));
-    rest->took(sent.get<0>());
-    if (sent.err) break;
+  constexpr int tries_max = 1000;
+  int tries = 0;
+  rest->begin();
+  for (io::ConstBuffer bytes = rest->rest(); !bytes.empty() && tries != tries_max; bytes = rest->rest()) {
+    std::error_code err;
+    try {
+      const auto sent = co_await timeout(linger, rest->below().write(bytes));
+      rest->took(sent.get<0>());
+      err = sent.err;
+    } catch (const std::bad_alloc&) {
+      err = {ENOMEM, errno_category()};
+    }
+    if (err && err != std::errc::not_enough_memory) break;
+    if (err) {
+      ++tries;
+      co_await yield();
+    }
   }
 }
 

@@ -6,12 +6,14 @@
 #   // Prints:
 #   //   hello
 # then its stdout is just that; a line "…" there stands for any number of lines.
+# One that mentions "too many open files" is also started with few descriptors: it must outlive more clients than it has, without turning round.
 # An example whose source mentions --port is a server: it is started with --port=0, must say "listening on HOST:PORT", must answer an HTTP
 # request (an echo counts), and must end within 5 s of SIGTERM.  If the source mentions notify_context it drains: a request that has begun before
 # the SIGTERM is answered, its connection then ends, new ones are refused, and the status is 0.  One that mentions tls_server is given a certificate,
 # made by openssl, and is asked over TLS.
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 LIMIT_S = 20
 STOP_LIMIT_S = 5
@@ -166,10 +169,56 @@ def run_server(program, drains, arguments=(), certificate=None):
         server.stdout.close()
 
 
+def run_out_of_descriptors(program, arguments=()):
+    """More clients than it has descriptors: it goes on when they have left, and has not turned round meanwhile."""
+    def allow_few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    server = subprocess.Popen([program, "--port=0", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=allow_few)
+    killer = threading.Timer(LIMIT_S, server.kill)
+    killer.start()
+    try:
+        said = re.match(r"listening on (.+):(\d+)$", server.stdout.readline())
+        if not said:
+            return "with 64 descriptors it never said 'listening on HOST:PORT'"
+        address = (said[1], int(said[2]))
+        clients = [socket.create_connection(address, LIMIT_S) for _ in range(100)]
+        before, begin = cpu_s(server), time.monotonic()
+        time.sleep(0.5)
+        used, took = cpu_s(server) - before, time.monotonic() - begin
+        for client in clients:
+            client.close()
+        if used > took / 4:
+            return f"without descriptors it used {used:.2f} s of CPU in {took:.2f} s"
+        with socket.create_connection(address, LIMIT_S) as client:
+            client.sendall(REQUEST)
+            try:
+                answer = client.recv(4096)
+            except ConnectionResetError:
+                answer = b""
+        return None if answer else "it gave no answer after it had been out of descriptors"
+    finally:
+        killer.cancel()
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def cpu_s(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def check(source, program):
     if "tls_server" in source:
         return run_tls_server(program)
-    return run_server(program, "notify_context" in source) if "--port" in source else run_plain(program, expected_output(source))
+    if "--port" not in source:
+        return run_plain(program, expected_output(source))
+    complaint = run_server(program, "notify_context" in source)
+    if not complaint and "too many open files" in source:
+        complaint = run_out_of_descriptors(program)
+    return complaint
 
 
 def main():

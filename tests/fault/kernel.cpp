@@ -2,10 +2,19 @@
 // Go: none.  Room: tests/fault.
 #include "fault/kernel.hpp"
 
+#include <fcntl.h>
 #include <liburing.h>
+#include <linux/magic.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -29,31 +38,50 @@ struct RingNotes {
 };
 std::array<RingNotes, 1024> rings;  // by descriptor. An array, as the library may be short of memory just now
 
-Fault ask(Call call, bool in_ring = false) {
+std::atomic<const Names*> names{nullptr};
+
+Fault ask(Call call, bool in_ring = false, const sockaddr* address = nullptr) {
   if (!active.load(std::memory_order_acquire)) return {};
   const std::lock_guard guard(mutex);
-  return kernel != nullptr ? kernel->ask(call, in_ring) : Fault();
+  return kernel != nullptr ? kernel->ask(call, in_ring, address) : Fault();
 }
 
 /// A system call: true if it fails, with errno set. Cuts `size`.
-bool fails(Call call, std::size_t* size = nullptr) {
-  const Fault fault = ask(call);
+bool fails(Call call, std::size_t* size = nullptr, const sockaddr* address = nullptr) {
+  const Fault fault = ask(call, false, address);
   if (fault.does == Fault::Does::cut && size != nullptr) *size = std::min(*size, fault.most);
   if (fault.does != Fault::Does::fail) return false;
   errno = fault.error;
   return true;
 }
 
+/// A pipe or a regular file; but none that the tests talk to, and none of /proc, which the library reads for itself.
+bool is_of_files(int fd) {
+  struct stat about = {};
+  struct statfs system = {};
+  return fd > 2 && active.load(std::memory_order_acquire) && ::fstat(fd, &about) == 0 && ::fstatfs(fd, &system) == 0 &&
+         system.f_type != PROC_SUPER_MAGIC && (S_ISFIFO(about.st_mode) || S_ISREG(about.st_mode));
+}
+bool fails_on_files(Call call, int fd, std::size_t* size = nullptr) { return is_of_files(fd) && fails(call, size); }
+
 Call call_of(const io_uring_sqe& sqe) {
   switch (sqe.opcode) {
     case IORING_OP_RECV:
-    case IORING_OP_RECVMSG:
-    case IORING_OP_READ:
       return Call::recv;
     case IORING_OP_SEND:
-    case IORING_OP_SENDMSG:
-    case IORING_OP_WRITE:
       return Call::send;
+    case IORING_OP_RECVMSG:
+      return Call::recvmsg;
+    case IORING_OP_SENDMSG:
+      return Call::sendmsg;
+    case IORING_OP_READ:
+      return Call::read;
+    case IORING_OP_WRITE:
+      return Call::write;
+    case IORING_OP_OPENAT:
+      return Call::open;
+    case IORING_OP_FSYNC:
+      return Call::fsync;
     case IORING_OP_ACCEPT:
       return Call::accept;
     case IORING_OP_CONNECT:
@@ -70,7 +98,7 @@ Call call_of(const io_uring_sqe& sqe) {
 void change(RingNotes& notes, io_uring_sqe& sqe) {
   const Call call = call_of(sqe);
   if (call == Call::count_) return;
-  const Fault fault = kernel->ask(call, true);
+  const Fault fault = kernel->ask(call, true, call == Call::connect ? reinterpret_cast<const sockaddr*>(sqe.addr) : nullptr);
   switch (fault.does) {
     case Fault::Does::nothing:
       break;
@@ -85,7 +113,7 @@ void change(RingNotes& notes, io_uring_sqe& sqe) {
     case Fault::Does::cut:
       if (call == Call::bell)
         sqe.len = 0;  // once, and not again and again
-      else if (sqe.opcode == IORING_OP_RECV || sqe.opcode == IORING_OP_SEND)
+      else if (call == Call::recv || call == Call::send || call == Call::read || call == Call::write)
         sqe.len = std::min(sqe.len, static_cast<unsigned>(fault.most));
       break;
     case Fault::Does::defer:
@@ -141,13 +169,16 @@ Kernel::~Kernel() {
   active.store(false, std::memory_order_release);
 }
 
-Fault Kernel::ask(Call call, bool in_ring) {
+Fault Kernel::ask(Call call, bool in_ring, const sockaddr* address) {
   const std::size_t i = static_cast<std::size_t>(call);
   seen_[i].fetch_add(1, std::memory_order_relaxed);
-  const Fault fault = decide_(call, in_ring);
+  const Fault fault = address != nullptr && options_.connect ? options_.connect(address) : decide_(call, in_ring);
   if (fault.does != Fault::Does::nothing) faults_[i].fetch_add(1, std::memory_order_relaxed);
   return fault;
 }
+
+Names::Names(Find find) : find_(std::move(find)) { names.store(this, std::memory_order_release); }
+Names::~Names() { names.store(nullptr, std::memory_order_release); }
 
 Kernel::Decide nth(Call call, long n, Fault fault) {
   return [call, left = n, fault](Call asked, bool) mutable { return asked == call && --left == 0 ? fault : Fault(); };
@@ -158,6 +189,7 @@ Kernel::Decide nth(Call call, long n, Fault fault) {
 using gmp::test::ask;
 using gmp::test::Call;
 using gmp::test::fails;
+using gmp::test::fails_on_files;
 using gmp::test::Fault;
 
 // The names that the linker makes of --wrap.
@@ -186,7 +218,98 @@ int WRAP(accept4)(int fd, sockaddr* address, socklen_t* size, int flags) {
 
 int REAL(connect)(int fd, const sockaddr* address, socklen_t size);
 int WRAP(connect)(int fd, const sockaddr* address, socklen_t size);
-int WRAP(connect)(int fd, const sockaddr* address, socklen_t size) { return fails(Call::connect) ? -1 : REAL(connect)(fd, address, size); }
+int WRAP(connect)(int fd, const sockaddr* address, socklen_t size) {
+  return fails(Call::connect, nullptr, address) ? -1 : REAL(connect)(fd, address, size);
+}
+
+ssize_t REAL(recvmsg)(int fd, msghdr* message, int flags);
+ssize_t WRAP(recvmsg)(int fd, msghdr* message, int flags);
+ssize_t WRAP(recvmsg)(int fd, msghdr* message, int flags) { return fails(Call::recvmsg) ? -1 : REAL(recvmsg)(fd, message, flags); }
+
+ssize_t REAL(sendmsg)(int fd, const msghdr* message, int flags);
+ssize_t WRAP(sendmsg)(int fd, const msghdr* message, int flags);
+ssize_t WRAP(sendmsg)(int fd, const msghdr* message, int flags) { return fails(Call::sendmsg) ? -1 : REAL(sendmsg)(fd, message, flags); }
+
+int REAL(open)(const char* path, int flags, ...);
+int WRAP(open)(const char* path, int flags, ...);
+int WRAP(open)(const char* path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  return fails(Call::open) ? -1 : REAL(open)(path, flags, mode);
+}
+
+ssize_t REAL(read)(int fd, void* data, std::size_t size);
+ssize_t WRAP(read)(int fd, void* data, std::size_t size);
+ssize_t WRAP(read)(int fd, void* data, std::size_t size) {
+  return fails_on_files(Call::read, fd, &size) ? -1 : REAL(read)(fd, data, size);
+}
+
+ssize_t REAL(pread)(int fd, void* data, std::size_t size, off_t offset);
+ssize_t WRAP(pread)(int fd, void* data, std::size_t size, off_t offset);
+ssize_t WRAP(pread)(int fd, void* data, std::size_t size, off_t offset) {
+  return fails_on_files(Call::read, fd, &size) ? -1 : REAL(pread)(fd, data, size, offset);
+}
+
+ssize_t REAL(preadv2)(int fd, const iovec* pieces, int count, off_t offset, int flags);
+ssize_t WRAP(preadv2)(int fd, const iovec* pieces, int count, off_t offset, int flags);
+ssize_t WRAP(preadv2)(int fd, const iovec* pieces, int count, off_t offset, int flags) {
+  iovec piece = pieces[0];  // there is no more than one
+  return fails_on_files(Call::try_read, fd, &piece.iov_len) ? -1 : REAL(preadv2)(fd, &piece, count, offset, flags);
+}
+
+ssize_t REAL(write)(int fd, const void* data, std::size_t size);
+ssize_t WRAP(write)(int fd, const void* data, std::size_t size);
+ssize_t WRAP(write)(int fd, const void* data, std::size_t size) {
+  return fails_on_files(Call::write, fd, &size) ? -1 : REAL(write)(fd, data, size);
+}
+
+ssize_t REAL(pwrite)(int fd, const void* data, std::size_t size, off_t offset);
+ssize_t WRAP(pwrite)(int fd, const void* data, std::size_t size, off_t offset);
+ssize_t WRAP(pwrite)(int fd, const void* data, std::size_t size, off_t offset) {
+  return fails_on_files(Call::write, fd, &size) ? -1 : REAL(pwrite)(fd, data, size, offset);
+}
+
+int REAL(fsync)(int fd);
+int WRAP(fsync)(int fd);
+int WRAP(fsync)(int fd) { return fails(Call::fsync) ? -1 : REAL(fsync)(fd); }
+
+ssize_t REAL(splice)(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t size, unsigned flags);
+ssize_t WRAP(splice)(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t size, unsigned flags);
+ssize_t WRAP(splice)(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t size, unsigned flags) {
+  return fails(Call::splice, &size) ? -1 : REAL(splice)(from, from_offset, to, to_offset, size, flags);
+}
+
+ssize_t REAL(sendfile)(int to, int from, off_t* offset, std::size_t size);
+ssize_t WRAP(sendfile)(int to, int from, off_t* offset, std::size_t size);
+ssize_t WRAP(sendfile)(int to, int from, off_t* offset, std::size_t size) {
+  return fails(Call::sendfile, &size) ? -1 : REAL(sendfile)(to, from, offset, size);
+}
+
+int REAL(pthread_create)(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument);
+int WRAP(pthread_create)(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument);
+int WRAP(pthread_create)(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument) {
+  const Fault fault = ask(Call::thread);
+  return fault.does == Fault::Does::fail ? fault.error : REAL(pthread_create)(thread, attributes, start, argument);
+}
+
+// glibc frees a list entry by entry, so several lists may be put together.
+int REAL(getaddrinfo)(const char* host, const char* service, const addrinfo* hints, addrinfo** list);
+int WRAP(getaddrinfo)(const char* host, const char* service, const addrinfo* hints, addrinfo** list);
+int WRAP(getaddrinfo)(const char* host, const char* service, const addrinfo* hints, addrinfo** list) {
+  const gmp::test::Names* names = gmp::test::names.load(std::memory_order_acquire);
+  if (names == nullptr) return REAL(getaddrinfo)(host, service, hints, list);
+  *list = nullptr;
+  addrinfo** end = list;
+  addrinfo numeric = *hints;
+  numeric.ai_flags |= AI_NUMERICHOST;
+  for (const std::string& address : names->find_(host)) {
+    if (REAL(getaddrinfo)(address.c_str(), service, &numeric, end) != 0) continue;  // of the other family
+    while (*end != nullptr) end = &(*end)->ai_next;
+  }
+  return *list == nullptr ? EAI_NONAME : 0;
+}
 
 int REAL(epoll_create1)(int flags);
 int WRAP(epoll_create1)(int flags);

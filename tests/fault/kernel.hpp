@@ -13,6 +13,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
+
+struct sockaddr;
 
 namespace gmp::test {
 
@@ -20,8 +24,17 @@ namespace gmp::test {
 enum class Call : std::uint8_t {
   recv,
   send,
+  recvmsg,  // of datagrams
+  sendmsg,
   accept,
   connect,
+  open,
+  read,      // of pipes and regular files, by whichever call
+  try_read,  // preadv2: of what the system has in memory
+  write,
+  fsync,
+  splice,
+  sendfile,
   poll,    // in a ring: waits for a descriptor
   bell,    // in a ring: the poll that wakes a sleeper, many times
   cancel,  // in a ring
@@ -29,6 +42,7 @@ enum class Call : std::uint8_t {
   epoll_wait,
   epoll_create,
   uring_setup,
+  thread,  // pthread_create
   count_,
 };
 inline constexpr std::size_t calls = static_cast<std::size_t>(Call::count_);
@@ -58,6 +72,8 @@ class Kernel {
   struct Options {
     unsigned cq_entries = 0;  // of each ring; 0: as the library wants
     bool reverses = false;    // the order of completions that are collected together
+    /// What becomes of a connect, by where it goes; in place of decide.
+    std::function<Fault(const sockaddr*)> connect = nullptr;
   };
   explicit Kernel(Decide decide);
   Kernel(Decide decide, Options options);
@@ -73,7 +89,7 @@ class Kernel {
   long reversed() const { return reversed_.load(std::memory_order_relaxed); }
 
   // for the wrapped calls
-  Fault ask(Call call, bool in_ring);
+  Fault ask(Call call, bool in_ring, const sockaddr* address = nullptr);
   const Options options_;
   std::atomic<long> overflows_{0};
   std::atomic<long> reversed_{0};
@@ -82,6 +98,20 @@ class Kernel {
   const Decide decide_;
   std::atomic<long> seen_[calls] = {};
   std::atomic<long> faults_[calls] = {};
+};
+
+/// While it lives, the system's resolver knows no names but its.
+class Names {
+ public:
+  /// The addresses of a host, as numbers; none: nobody knows it. Asked by the threads that look up, and may block.
+  using Find = std::function<std::vector<std::string>(const std::string& host)>;
+  explicit Names(Find find);
+  ~Names();
+  Names(const Names&) = delete;
+  Names& operator=(const Names&) = delete;
+
+  // for the wrapped call
+  const Find find_;
 };
 
 /// The n-th call of a kind (from 1) is given that fault; all others are left alone.

@@ -6,12 +6,16 @@
 //
 // What is kept for later (frames, Gs) makes a program's first runs leave more than they found.  So a failure counts as a leak only if it
 // leaves something each time that it is repeated.  Not under TSan, whose operator new cannot be replaced.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "gmp/detail/base/config.hpp"
 
 #if !GMPCORO_TSAN
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -28,12 +32,17 @@
 #include "gmp/go.hpp"
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
+#include "gmp/os.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/replaced_new.hpp"
 #include "support/scale.hpp"
+#ifdef GMPCORO_TEST_TLS
+#include "tls/pair.hpp"
+#endif
 
 namespace {
 
@@ -189,6 +198,119 @@ Task<> use_the_net() {
   static_cast<void>(value_of(co_await packets.read_from(byte)));
 }
 
+// What else may become of a connection whose other end found no memory: then that one's is the failure.
+void expect_end_of_the_others(const detail::ResultBase& r) {
+  EXPECT_TRUE(r.err == std::errc::not_enough_memory || r.err == errc::eof || r.err == errc::unexpected_eof || r.err == std::errc::broken_pipe ||
+              r.err == std::errc::connection_reset || r.err == errc::closed || r.err == errc::closed_pipe)
+      << r.message();
+  throw std::bad_alloc();
+}
+
+Task<> use_unix_sockets() {
+  const std::string name = "@gmp-memory-fault-" + std::to_string(::getpid());
+  const net::Listener ln = value_of(net::listen("unix", name));
+  const net::Conn a = value_of(co_await net::dial("unix", name));
+  const net::Conn b = value_of(co_await ln.accept());
+  static_cast<void>(value_of(co_await a.write("well")));
+  std::array<char, 4> buffer;
+  static_cast<void>(value_of(co_await io::read_full(b, buffer)));
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) std::abort();
+  std::vector<net::Conn> adopted;
+  auto closing = defer([&] {  // what was not taken stays the caller's
+    for (std::size_t i = adopted.size(); i < 2; ++i) ::close(pair[i]);
+  });
+  adopted.reserve(2);
+  for (const int fd : pair) adopted.push_back(value_of(net::from_fd(fd)));
+  static_cast<void>(value_of(co_await adopted[0].write("well")));
+  static_cast<void>(value_of(co_await io::read_full(adopted[1], buffer)));
+  const net::PacketConn packets = value_of(net::listen_packet("unixgram", name + "-packets"));
+  static_cast<void>(value_of(co_await packets.write_to("x", packets.local_addr())));
+  static_cast<void>(value_of(co_await packets.read_from(buffer)));
+}
+
+// Both leave their end closed, whatever happens.
+Task<> feed(net::Conn to, std::size_t size) {
+  auto closing = defer([&] { to.close_write(); });
+  const std::string bytes(size, 'b');
+  static_cast<void>(co_await to.write(bytes));
+}
+Task<> take(net::Conn from, std::atomic<std::size_t>& got) {
+  auto closing = defer([&] { from.close(); });
+  const auto all = co_await io::read_all(from);
+  got = all.get<0>().size();
+}
+
+// By read and write, by splice, by sendfile; with a context, too.
+Task<> use_copies(std::string path, std::shared_ptr<std::atomic<std::size_t>> got) {
+  constexpr std::size_t size = 400'000;
+  auto [ctx, cancel] = with_cancel(background());
+  {
+    const test::ConnPair in = co_await test::conn_pair();
+    const test::ConnPair out = co_await test::conn_pair();
+    *got = 0;
+    go(feed, in.a, size);
+    auto taking = spawn([](net::Conn from, std::shared_ptr<std::atomic<std::size_t>> n) -> Task<> { co_await take(std::move(from), *n); }, out.b, got);
+    const auto copied = co_await io::copy(out.a, in.b, ctx);
+    in.b.close();
+    out.a.close();
+    co_await taking;
+    if (!copied || copied.get<0>() != size || *got != size) expect_end_of_the_others(copied ? Result<std::size_t>(make_error_code(errc::eof)) : copied);
+  }
+  const os::File file = value_of(co_await os::open(path, O_RDONLY));
+  const auto [a, b] = net::pipe();
+  const test::ConnPair pair = co_await test::conn_pair();
+  auto taking = spawn([](net::Conn from, std::shared_ptr<std::atomic<std::size_t>> n) -> Task<> { co_await take(std::move(from), *n); }, pair.b, got);
+  const auto sent = co_await io::copy(pair.a, file);
+  pair.a.close();
+  co_await taking;
+  if (!sent) expect_end_of_the_others(sent);
+  go(feed, a, std::size_t{5'000});
+  const auto text = co_await io::read_all(b);
+  if (!text || text.get<0>().size() != 5'000) expect_end_of_the_others(text ? Result<std::string>(make_error_code(errc::eof)) : text);
+}
+
+Task<> use_processes() {
+  const os::Command say("echo", "hello");
+  const std::string said = value_of(co_await say.output());
+  EXPECT_EQ(said, "hello\n");
+  os::Command wait("cat");
+  const os::Pipe ends = os::pipe();
+  if (ends.err) throw std::system_error(ends.err);
+  wait.in = ends.reader;
+  auto [ctx, cancel] = with_cancel(background());
+  const os::Process process = value_of(co_await os::start(wait, ctx));
+  cancel();
+  const auto ended = value_of(co_await process.wait());
+  EXPECT_EQ(ended.signal(), SIGKILL);
+}
+
+#ifdef GMPCORO_TEST_TLS
+Task<> use_tls() {
+  const net::TlsConfig server = test::server_config(), client = test::client_config();
+  const test::ConnPair pair = co_await test::tls_pair("pipe", client, server);
+  const auto echo = [](net::Conn conn) -> Task<> {
+    auto closing = defer([&] { conn.close(); });
+    std::array<char, 5> buffer;
+    for (;;) {
+      auto [n, err] = co_await conn.read(buffer);
+      if (err) co_return;
+      auto [m, failed] = co_await conn.write(std::string_view(buffer.data(), n));
+      if (failed) co_return;
+    }
+  };
+  go(echo, pair.b);
+  std::array<char, 5> buffer;
+  const auto wrote = co_await pair.a.write("hello");
+  if (!wrote) expect_end_of_the_others(wrote);
+  const auto read = co_await io::read_full(pair.a, buffer);
+  if (!read) expect_end_of_the_others(read);
+  if (const std::error_code err = pair.a.close_write()) expect_end_of_the_others(Result<void>(err));
+  const auto rest = co_await io::read_all(pair.a);
+  if (!rest) expect_end_of_the_others(rest);
+}
+#endif
+
 Task<int> twice(int n) {
   co_await yield();
   co_return 2 * n;
@@ -271,6 +393,29 @@ TEST(MemoryFault, ProgramsOfGsEndWithBadAllocAndLeakNothing) {
 TEST(MemoryFault, ProgramsThatUseTheNetEndWithBadAllocOrEnomemAndLeakNothing) {
   with_allocation_failures([] { Executor(options(1)).run(use_the_net); }, true);
 }
+
+TEST(MemoryFault, UnixSocketsAndAdoptedOnes) {
+  with_allocation_failures([] { Executor(options(1)).run(use_unix_sockets); }, true);
+}
+
+TEST(MemoryFault, Copies) {
+  const test::TempDir dir;
+  const std::string path = dir.with("f", std::string(300'000, 'f'));
+  const auto got = std::make_shared<std::atomic<std::size_t>>();
+  with_allocation_failures([&] { Executor(options(1)).run(use_copies, path, got); }, true);
+}
+
+TEST(MemoryFault, ProcessesAreNotLeftBehind) {
+  with_allocation_failures([] { Executor(options(1)).run(use_processes); }, true);
+}
+
+#ifdef GMPCORO_TEST_TLS
+TEST(MemoryFault, Tls) {
+  static_cast<void>(test::authority());  // made once
+  static_cast<void>(test::localhost());
+  with_allocation_failures([] { Executor(options(1)).run(use_tls); }, true);
+}
+#endif
 
 // Which M gets the n-th is chance here.
 TEST(MemoryFault, OnSeveralPsToo) {

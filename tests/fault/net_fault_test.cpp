@@ -31,6 +31,7 @@
 #include "gmp/executor.hpp"
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
+#include "gmp/os.hpp"
 #include "gmp/sync.hpp"
 #include "support/child.hpp"
 #include "support/cpu.hpp"
@@ -897,6 +898,54 @@ TEST(Refused, ARingForALaterPMakesItUseEpoll) {
   EXPECT_EQ(outcome.out, "refused\n") << outcome;
   EXPECT_NE(outcome.err.find("gmp: io_uring_setup (no memory for the ring; "), std::string::npos) << outcome;
   EXPECT_NE(outcome.err.find("one P uses epoll instead"), std::string::npos) << outcome;
+}
+
+// Which thread it is, sysmon's, an M's, one more for a blocking call: the process ends with words, as Go's does, and never hangs.
+TEST(Refused, AThreadIsFatalAndNoHang) {
+  int ends = 0;
+  for (long nth = 1;; ++nth) {
+    const auto run = [] {
+      Kernel kernel([n = 0L, nth = std::atol(std::getenv("FAULT_TEST_NTH"))](Call call, bool) mutable { return call == Call::thread && ++n >= nth ? Fault::failing(EAGAIN) : Fault(); });
+      Executor ex({.procs = 2});
+      ex.run([]() -> Task<> {
+        std::vector<JoinHandle<void>> gs;
+        for (int i = 0; i < 4; ++i) {
+          gs.push_back(spawn([]() -> Task<> { co_await blocking([] { std::this_thread::sleep_for(50ms); }); }));
+        }
+        for (auto& g : gs) co_await g;
+      });
+    };
+    const auto outcome = test::child::run(run, {.environment = {"FAULT_TEST_NTH=" + std::to_string(nth)}});
+    EXPECT_EQ(outcome.signal, 0) << outcome;
+    if (outcome.status == 0) break;  // it needs no more threads than these
+    ++ends;
+    EXPECT_EQ(outcome.status, 2) << outcome;
+    EXPECT_TRUE(outcome.err.starts_with("fatal error: gmp: failed to create a new OS thread")) << outcome;
+    if (::testing::Test::HasFailure()) break;
+  }
+  EXPECT_GE(ends, 3);
+}
+
+TEST(Refused, AThreadForSignalsIsAnErrorAndTheNextTryGoes) {
+  const auto outcome = test::child::run([] {
+    std::string said;
+    {
+      const Kernel kernel(test::nth(Call::thread, 1, Fault::failing(EAGAIN)));
+      try {
+        static_cast<void>(os::notify({SIGUSR2}));
+      } catch (const std::system_error& error) {
+        said = error.code() == std::errc::resource_unavailable_try_again ? "EAGAIN" : error.what();
+      }
+    }
+    on_executor([&said]() -> Task<> {
+      const auto signals = os::notify({SIGUSR2});
+      ::kill(::getpid(), SIGUSR2);
+      const auto number = co_await signals.recv();
+      std::printf("%s, then %s\n", said.c_str(), number == SIGUSR2 ? "it came" : "nothing");
+    });
+  });
+  EXPECT_EQ(outcome.status, 0) << outcome;
+  EXPECT_EQ(outcome.out, "EAGAIN, then it came\n") << outcome;
 }
 
 }  // namespace

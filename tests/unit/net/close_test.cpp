@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -29,7 +30,10 @@ using test::ConnPair;
 using test::on_executor;
 using test::until_parked;
 
-constexpr auto at_once = 1s;  // 100 ms are promised, and microseconds the rule; but this thread may wait for a CPU, under a sanitizer too
+// 100 ms are promised, and microseconds the rule. But a thread of ours may wait for a CPU, on a machine that others use too: so one close alone must end
+// what is parked within `at_once`, and of many (Close.EndsWhateverIsParkedWithin100ms) half must keep the promise.
+constexpr auto promised = 100ms;
+constexpr auto at_once = 1s;
 
 std::string between(const net::Conn& conn) { return conn.local_addr().to_string() + "->" + conn.remote_addr().to_string(); }
 
@@ -141,6 +145,49 @@ TEST(Close, EndsAllWhoWaitForTheirTurn) {
         const Ended ended = co_await handle;
         EXPECT_EQ(ended.err, errc::closed) << ended.message;
         EXPECT_LT(ended.when - start, at_once);
+      }
+    }
+  });
+}
+
+// What is parked has its operation armed: with io_uring it lies in the ring, with epoll it waits for the descriptor to be ready. The time is that at which
+// the last of the woken gs runs; the median of many is judged, as no single one is the library's alone.
+TEST(Close, EndsWhateverIsParkedWithin100ms) {
+  enum class What { read, write, read_and_write, accept, read_with_deadline };
+  on_executor([]() -> Task<> {
+    const auto one = [](What what, const Closer& by) -> Task<Clock::duration> {
+      const net::Listener ln = net::listen("tcp", "127.0.0.1:0").value();
+      const ConnPair pair = co_await conn_pair();
+      std::vector<JoinHandle<Ended>> gs;
+      if (what == What::read_with_deadline) pair.a.set_deadline(Clock::now() + 1h);  // a timer is armed, too
+      if (what == What::accept)
+        for (int i = 0; i < 3; ++i) gs.push_back(spawn(accept_end(ln)));
+      else if (what != What::write)
+        for (int i = 0; i < 3; ++i) gs.push_back(spawn(read_end(pair.a)));
+      if (what == What::write || what == What::read_and_write) {
+        for (int i = 0; i < 3; ++i) gs.push_back(spawn(write_end(pair.a)));
+        char first[1];
+        static_cast<void>((co_await pair.b.read(first)).value());  // it is under way
+      }
+      co_await until_parked(static_cast<int>(gs.size()));
+      const auto start = Clock::now();
+      by([what, ln, conn = pair.a] { EXPECT_FALSE(what == What::accept ? ln.close() : conn.close()); });
+      Clock::duration took{};
+      for (auto& g : gs) {
+        const Ended ended = co_await g;
+        EXPECT_EQ(ended.err, errc::closed) << ended.message;
+        took = std::max(took, ended.when - start);
+      }
+      co_return took;
+    };
+    const auto rounds = static_cast<std::size_t>(test::scaled(40, 10));
+    for (const What what : {What::read, What::write, What::read_and_write, What::accept, What::read_with_deadline}) {
+      for (const Closer& by : closers) {
+        std::vector<Clock::duration> all;
+        for (std::size_t i = 0; i < rounds; ++i) all.push_back(co_await one(what, by));
+        std::sort(all.begin(), all.end());
+        EXPECT_LT(all[rounds / 2], promised) << "what: " << static_cast<int>(what) << ", by: " << &by - closers;
+        EXPECT_LT(all.back(), at_once) << "what: " << static_cast<int>(what) << ", by: " << &by - closers;
       }
     }
   });

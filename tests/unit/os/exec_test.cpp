@@ -2,6 +2,7 @@
 // Go: os/exec/exec_test.go, os/exec/lp_unix_test.go, os/exec_unix_test.go.  Room: os (floor 5).
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +10,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -17,6 +20,7 @@
 #include "gmp/io.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "support/child.hpp"
 #include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -268,6 +272,54 @@ TEST(Exec, AProcessThatOutlivesItsExecutorIsReapedByTheNextStart) {
   on_executor([]() -> Task<> { static_cast<void>(co_await os::run(shell("exit 0"))); });
   expect_no_child();
   EXPECT_EQ(test::open_fds(), before);
+}
+
+// In a process of its own, as it is the process's. Whatever else a program is given it is given so, too.
+TEST(Exec, ProgramsHaveTheLimitOfBeforeItWasRaised) {
+  const auto outcome = test::child::run([] {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t most = limit.rlim_max;
+    limit.rlim_cur = 123;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    EXPECT_EQ(os::raise_file_limit().value(), most);
+    EXPECT_EQ(os::raise_file_limit().value(), most);  // nothing to do
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    EXPECT_EQ(limit.rlim_cur, most);
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGUSR1, [](int) {});
+    leaving_nothing([&]() -> Task<> {
+      const auto said = co_await shell("ulimit -Sn; ulimit -Hn").output();
+      EXPECT_EQ(said.get<0>(), "123\n" + std::to_string(most) + "\n") << said.message();
+      const auto none = co_await os::run(Command("/nosuch"));
+      EXPECT_EQ(none.message(), "fork/exec /nosuch: no such file or directory");
+      const auto piped = co_await shell("kill -PIPE $$").output();
+      EXPECT_EQ(piped.message(), "signal: broken pipe");
+      const auto handled = co_await shell("kill -USR1 $$").output();
+      EXPECT_EQ(handled.message(), "signal: user defined signal 1");
+      Command cat("sh", "-c", "cat; pwd; echo $GIVEN; echo error >&2; ls /proc/self/fd | wc -l");
+      const os::Pipe ends = os::pipe();
+      static_cast<void>((co_await ends.writer.write("input ")).value());
+      ends.writer.close();
+      cat.in = ends.reader;
+      cat.dir = "/";
+      cat.env = {"GIVEN=environment", "PATH=" + std::string(std::getenv("PATH"))};
+      const auto all = co_await cat.combined_output();
+      EXPECT_EQ(all.get<0>(), "input /\nenvironment\nerror\n4\n") << all.message();
+      auto parked = os::Command("sleep", "1000");
+      auto [ctx, cancel] = with_cancel(background());
+      const os::Process process = (co_await os::start(parked, ctx)).value();
+      cancel();
+      const auto ended = co_await process.wait();
+      EXPECT_EQ(ended.value().signal(), SIGKILL);
+      limit.rlim_cur = 200;  // whoever sets it later has the last word
+      ::setrlimit(RLIMIT_NOFILE, &limit);
+      const auto later = co_await shell("ulimit -Sn").output();
+      EXPECT_EQ(later.get<0>(), "200\n");
+    });
+    std::puts(::testing::Test::HasFailure() ? "" : "good");
+  });
+  EXPECT_EQ(outcome.out, "good\n") << outcome;
 }
 
 }  // namespace

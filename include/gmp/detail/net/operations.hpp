@@ -22,8 +22,8 @@ class Conn;
 
 struct DialOptions {
   /// A name may have several addresses. The next one is tried when the last one has failed, or has not answered for this long; then both go
-  /// on, and the first to answer wins. Negative: only when the last one has failed.      Go: Dialer.FallbackDelay.
-  std::chrono::nanoseconds fallback_delay = std::chrono::milliseconds(300);
+  /// on, and the first to answer wins. Negative: only when the last one has failed. RFC 8305 recommends 250 ms.      Go: Dialer.FallbackDelay, 300 ms.
+  std::chrono::nanoseconds fallback_delay = std::chrono::milliseconds(250);
 };
 
 /// What PacketConn::read_from() gives: how many bytes lie in the buffer, and who sent them.
