@@ -48,7 +48,7 @@ class DoneFunc final : public AfterFuncState, Follower, GuestTimer {
       LockGuard guard(lock_);
       context_ = nullptr;
     }
-    tell(*this, node);
+    tell(*this);
   }
 
   bool stop() noexcept override {
@@ -92,7 +92,7 @@ class DoneFunc final : public AfterFuncState, Follower, GuestTimer {
     self.context_ = nullptr;
     return true;
   }
-  static void tell(Follower& follower, CancelNode*&) noexcept {
+  static void tell(Follower& follower) noexcept {
     auto& self = static_cast<DoneFunc&>(follower);
     self.take_frame(true);
     self.unref();  // AD2
@@ -106,9 +106,9 @@ class DoneFunc final : public AfterFuncState, Follower, GuestTimer {
     self.take_frame(false);
     self.unref();  // AD2
   }
-  static constexpr Ops ops{&take, &tell, &forget};
+  static constexpr Ops ops{&take, &tell, &forget, false};  // not waited for: tell() may destroy the function, which may cancel the context
 
-  static void fire(Timer* timer, std::int64_t now) noexcept {
+  static void fire(Timer* timer, std::int64_t) noexcept {
     auto& self = *static_cast<DoneFunc*>(timer);
     bool mine = false;
     {
@@ -116,7 +116,6 @@ class DoneFunc final : public AfterFuncState, Follower, GuestTimer {
       mine = !std::exchange(self.taken_, true);
     }
     if (mine) self.drop_frame();
-    static_cast<void>(self.begins(now));
     self.through();
     self.unref();
   }

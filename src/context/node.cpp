@@ -3,15 +3,27 @@
 //
 // A context that can be cancelled has a list of followers: its children, operations under until(), functions of after_func().  Its end is written
 // down under its lock, once; nobody joins the list after that, and whoever ends it empties the list, one by one, each told without a lock. So no
-// two locks of contexts are ever held at once, and the depth of the tree costs no stack: children come onto a list of contexts to be ended next.
+// two locks of contexts are ever held at once.
 //
 // Go cancels children while it holds the parent's lock, and its garbage collector keeps them.  Here a child holds its parent, never the other way;
 // a parent finds its children by the list, which they leave before they go.
 //
+// Several may cancel at once, the same context or one below the other, and none may return before all below have been told: there Go's lock makes
+// them wait.  Here nobody waits for another's walk through a tree; each makes the walk himself, and the tree says what is left of it.  A child is
+// told where it hangs, in the list, and is taken out when there is nothing left to tell below it (CN5).  So who comes second finds what the first
+// one has not done, and does it: each goes to the first child, which goes to the list's end so that the next one goes to another; down to where
+// no children are, and back up by follows_.  The depth of the tree costs no stack, and each walk comes to a context once at most.
+//
 //   CN1  code_ is written once, after cause_; who reads it not 0 may read cause_.
-//   CN2  a follower is in the list of the context that it follows, or nobody will tell it any more. Both ways out (told, unfollow) go by the lock.
-//   CN3  who takes a follower out to tell it has made sure, under the same lock, that it stays: a reference, a hold (withdrawal.hpp).
+//   CN2  a follower is in the list of the context that it follows, or being told, or nobody will tell it any more. Both ways out (told, unfollow)
+//        go by the lock.
+//   CN3  who takes a follower out to tell it, or goes down to a child, has made sure, under the same lock, that it stays: a reference, a hold
+//        (withdrawal.hpp).
 //   CN4  a child that is found in the list may be on its way out, with no reference left (try_ref): then it is left alone.
+//   CN5  a child of a context that has ended is in the list until it has ended too, its list is empty and its telling_ 0. So where a context has
+//        ended, its list is empty and its telling_ is 0, all below have been told; cancel() returns when it has seen that, and not before.
+//   CN6  what telling_ counts is a follower's tell() on another thread, or the close of done_: some locks of a moment, none of the user's code, and
+//        no cancel(). It alone is waited for, as a Lock is.
 #include "gmp/detail/context/node.hpp"
 
 #include <algorithm>
@@ -19,6 +31,7 @@
 
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/task/spawn.hpp"
+#include "sys/os.hpp"
 
 namespace gmp::detail {
 
@@ -107,18 +120,16 @@ ChanRef CancelNode::done() {
   HChan* done = done_.load(acquire);  // [CTX-DONE]
   if (done == nullptr) {
     ChanRef fresh(HChan::make(element_of<Done>, 0));
-    bool ended = false;
     {
       LockGuard guard(lock_);
       done = done_.load(relaxed);
       if (done == nullptr) {
         done = fresh.get();
         done->ref();
-        done_.store(done, release);  // [CTX-DONE]
-        ended = code_.load(relaxed) != 0;
+        if (code_.load(relaxed) != 0) done->close();  // who ended it found no channel; nobody else has this one yet
+        done_.store(done, release);                   // [CTX-DONE]
       }
     }
-    if (ended) done->close();  // who ended it found no channel
   }
   done->ref();
   return ChanRef(done);
@@ -140,58 +151,73 @@ bool CancelNode::unfollow(Follower& f) noexcept {
 
 // ---- the end
 
+/// False: it has ended, and so have all below (CN5). True: if nobody has ended it before it has ended now, but there may be some to be told.
 bool CancelNode::end(std::uint32_t code, const std::exception_ptr& cause) noexcept {
   HChan* done = nullptr;
   {
     LockGuard guard(lock_);
-    if (code_.load(relaxed) != 0) return false;
+    if (code_.load(relaxed) != 0) return !followers_.empty() || telling_ != 0;
     cause_ = cause;
     code_.store(code, release);  // [CTX-CODE] CN1
     done = done_.load(relaxed);
+    if (done != nullptr) ++telling_;
   }
-  if (done != nullptr) done->close();
+  if (done != nullptr) {
+    done->close();
+    LockGuard guard(lock_);
+    --telling_;
+  }
   return true;
 }
 
-void CancelNode::tell_all(CancelNode*& more) noexcept {
-  for (;;) {
+/// Tells followers of one that has ended, until a child comes, which is held for the caller to go there. Null: all have been told (CN5).
+CancelNode* CancelNode::tell_up_to_a_child() noexcept {
+  constexpr int spins_max = 100;
+  bool telling = false;
+  for (int spins = 0;;) {
     Follower* f = nullptr;
-    bool stays = false;
     {
       LockGuard guard(lock_);
+      if (std::exchange(telling, false)) --telling_;
       f = followers_.pop_front();
-      stays = f != nullptr && f->ops_.take(*f);  // CN3
+      if (f == nullptr && telling_ == 0) return nullptr;
+      if (f != nullptr) {
+        if (!f->ops_.take(*f)) continue;  // CN3
+        if (f->ops_.tell == nullptr) {
+          followers_.push_back(f);
+          return static_cast<CancelNode*>(f);
+        }
+        telling = f->ops_.waited_for;
+        telling_ += telling;
+      }
     }
-    if (f == nullptr) return;
-    if (stays) f->ops_.tell(*f, more);
+    if (f != nullptr)
+      f->ops_.tell(*f);
+    else if (++spins < spins_max)
+      cpu_pause();  // CN6
+    else
+      sys::yield_thread();  // its thread lost its CPU
   }
 }
 
 void CancelNode::cancel(errc why, const std::exception_ptr& cause) noexcept {
-  const auto code = static_cast<std::uint32_t>(why);
-  CancelNode* more = nullptr;
-  if (!end(code, cause)) return;
-  if (follows_ != nullptr) follows_->unfollow(*this);
-  tell_all(more);
-  ended();
-  while (more != nullptr) {
-    CancelNode* node = more;
-    more = node->next_ended_;
-    if (node->end(code, cause)) {
-      node->tell_all(more);
-      node->ended();
+  if (!end(static_cast<std::uint32_t>(why), cause)) return;
+  for (CancelNode* node = this;;) {
+    if (CancelNode* child = node->tell_up_to_a_child()) {
+      child->end(node->code(), node->cause_);  // CN1
+      node = child;
+      continue;
     }
+    node->ended();
+    CancelNode* above = node->follows_;
+    if (above != nullptr) above->unfollow(*node);  // CN5
+    if (node == this) return;
     node->unref();
+    node = above;
   }
 }
 
 bool CancelNode::take_child(Follower& self) noexcept { return static_cast<CancelNode&>(self).try_ref(); }  // CN4
-
-void CancelNode::tell_child(Follower& self, CancelNode*& more) noexcept {
-  auto& child = static_cast<CancelNode&>(self);
-  child.next_ended_ = more;
-  more = &child;
-}
 
 // ---- deadlines
 
@@ -207,7 +233,7 @@ void DeadlineNode::start() {
 
 void DeadlineNode::fire(Timer* timer, std::int64_t now) noexcept {
   auto& self = *static_cast<DeadlineNode*>(timer);
-  const bool lives = self.begins(now) && self.try_ref();
+  const bool lives = begins(now) && self.try_ref();
   if (lives) self.cancel(errc::deadline_exceeded, nullptr);
   self.through();  // without a reference the last touch
   if (lives) self.unref();

@@ -58,7 +58,7 @@ class TimedFunc final : public AfterFuncState, GuestTimer {
  private:
   static void fire(Timer* timer, std::int64_t now) noexcept {
     auto& self = *static_cast<TimedFunc*>(timer);
-    if (self.begins(now)) self.start_frame(sched_of_this_thread());
+    if (begins(now)) self.start_frame(sched_of_this_thread());
     self.drop_frame();  // unless it was started
     self.through();
     self.unref();

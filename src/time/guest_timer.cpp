@@ -21,7 +21,7 @@ bool GuestTimer::arm(Sched* sched, std::int64_t when_ns) {
 
 bool GuestTimer::disarm() noexcept {
   LockGuard guard(lock_);
-  if (!armed_.load(acquire) || !TimerHeap::remove(this)) return false;  // [GUEST-TIMER] GT1
+  if (!armed_.load(relaxed) || !TimerHeap::remove(this)) return false;  // GT1
   armed_.store(false, relaxed);
   return true;
 }
@@ -29,20 +29,14 @@ bool GuestTimer::disarm() noexcept {
 bool GuestTimer::quiesce() noexcept {
   for (;;) {
     lock_.lock();
-    if (!armed_.load(acquire)) return false;  // [GUEST-TIMER] sees all that the fire did
-    if (TimerHeap::remove(this)) {            // GT1
+    if (!armed_.load(relaxed)) return false;
+    if (TimerHeap::remove(this)) {  // GT1
       armed_.store(false, relaxed);
       return true;
     }
-    lock_.unlock();  // the fire of an executor that stops waits for it
+    lock_.unlock();  // the fire ends by taking it
     sys::yield_thread();
   }
-}
-
-bool GuestTimer::begins(std::int64_t now) noexcept {
-  if (now != never) return true;
-  LockGuard nobody_is_at_the_heap(lock_);  // GT1
-  return false;
 }
 
 }  // namespace gmp::detail

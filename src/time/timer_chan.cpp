@@ -7,7 +7,7 @@
 // It lies in the channel's own block, behind the ring: one allocation for both.
 //   TC1  those who stop or reset it are one at a time (quiesce): for others there is no moment between a stop and the start that follows it.
 //   TC2  the channel's last handle takes the timer with it; nobody else can be at it then, but a fire, which is waited for.
-//   TC3  a fire takes the channel's lock and no other; so a stop, which has the timer's, may look into the channel.
+//   TC3  a fire takes the channel's lock with no other one held; so a stop, which has the timer's, may look into the channel.
 #include "gmp/detail/time/timer_chan.hpp"
 
 #include <chrono>
@@ -54,7 +54,7 @@ void TimerChan::start(std::int64_t duration_ns, std::int64_t period_ns) {
 
 void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   auto& self = *static_cast<TimerChan*>(timer);
-  if (!self.begins(now)) return self.through();
+  if (!begins(now)) return self.through();
   When value = to_time_point(now);
   static_cast<void>(self.chan_->try_send(&value));  // full: this tick is dropped
   if (self.period_ == 0) return self.through();

@@ -1,4 +1,4 @@
-// tests/model/sys.cpp — floors 0 and 1 as the models play them: how the library dies, and the futex.
+// tests/model/sys.cpp — floors 0 and 1 as the models play them: how the library dies, the futex, and who gives way.
 // Go: none.  Room: tests/model; stands in for src/base/assert.cpp and src/sys/futex.cpp.
 #include <cstdlib>
 #include <string>
@@ -8,6 +8,7 @@
 #include "gmp/detail/sys/futex.hpp"
 #include "model/explorer.hpp"
 #include "model/model.hpp"
+#include "sys/os.hpp"
 
 namespace gmp::detail {
 namespace {
@@ -73,5 +74,7 @@ void futex_wake(const Atomic<std::uint32_t>* word, int count) noexcept {
     --count;
   }
 }
+
+void sys::yield_thread() noexcept { model::pause(); }
 
 }  // namespace gmp::detail

@@ -99,18 +99,22 @@ TEST(SelectProgram, SelectsOfASetKeepTheMemoryLevel) {
       while (co_await select(send(ch, 1), recv(stop)) == 0) {
       }
     });
-    const auto many = [=](int n) -> Task<> {
+    const auto many = [=](int others, std::int64_t n) -> Task<> {
       std::optional<int> v;
       std::vector<SelectCase> cases;
-      for (int i = 0; i < 10; ++i) cases.push_back(recv(never));
+      for (int i = 0; i < others; ++i) cases.push_back(recv(never));
       cases.push_back(recv(ch, v));
-      for (int i = 0; i < n; ++i) EXPECT_EQ(co_await select(cases), 10);
+      while (n-- > 0) EXPECT_EQ(co_await select(cases), others);
     };
-    const int n = static_cast<int>(test::scaled(100'000, 10'000));
-    co_await many(n);
-    const std::int64_t before = test::allocated_bytes();
-    co_await many(n);
-    EXPECT_LT(test::allocated_bytes() - before, 20'000);  // a waiter that stays were 100,000 times its size
+    const auto keep_the_level = [=](int others, std::int64_t n) -> Task<> {
+      co_await many(others, n / 10);
+      const std::int64_t allocated = test::allocated_bytes(), resident = test::resident_bytes();
+      co_await many(others, n);
+      EXPECT_LT(test::allocated_bytes() - allocated, 20'000) << others;  // a waiter that stays were n times its size
+      EXPECT_LT(test::resident_bytes() - resident, 2 << 20) << others;
+    };
+    co_await keep_the_level(10, test::scaled(1'000'000, 10'000));
+    co_await keep_the_level(300, test::scaled(20'000, 2'000));
     stop.close();
     co_await sender;
   });

@@ -115,6 +115,25 @@ TEST(ContextGo, ADeadlineEndsIt) {
   });
 }
 
+// Go: WithDeadlineCause ("The current deadline is already sooner than the new one").
+TEST(ContextGo, ADeadlineAfterItsParentsIsItsParents) {
+  on_executor([]() -> Task<> {
+    const auto sooner = Clock::now() + 20ms;
+    auto [parent, cancel] = with_deadline(background(), sooner);
+    for (const Context& above : {parent, with_cancel(parent).context}) {
+      auto [child, cancel_child] = with_deadline(above, sooner + 1h);
+      EXPECT_EQ(child.deadline(), sooner);
+      co_await child.done().recv();
+      EXPECT_GE(Clock::now(), sooner);
+      EXPECT_EQ(child.err(), errc::deadline_exceeded);
+    }
+    auto [late, cancel_late] = with_deadline(background(), Clock::now() + 1h);
+    auto [child, cancel_child] = with_deadline(late, Clock::now() + 2h);
+    cancel_late();
+    EXPECT_EQ(child.err(), errc::canceled);
+  });
+}
+
 TEST(ContextGo, ADeadlineThatHasPassedEndsItAtOnce) {
   for (const Context& c : {with_deadline(background(), Clock::now() - 1s).context, with_timeout(background(), 0s).context,
                            with_timeout(background(), -5s).context, with_deadline(background(), time_point{}).context}) {
@@ -338,6 +357,59 @@ TEST(ContextGo, AHundredThousandChildrenCancelledFromSeveralSidesAtOnce) {
     co_await wg.wait();
     for (const Cancellable& c : all) EXPECT_EQ(c.context.err(), errc::canceled);
   });
+}
+
+// Go cancels below the parent's lock, so of several who cancel none comes back before all below have been told, whoever was first.
+TEST(ContextGo, WhoeverCancelsFindsAllBelowCancelledThen) {
+  const auto children = static_cast<std::size_t>(test::scaled(100'000, 2'000));
+  for (int round = 0; round < 5; ++round) {
+    auto [root, cancel_root] = with_cancel(background());
+    auto [branch, cancel_branch] = with_cancel(root);
+    std::vector<Context> all, below;  // of the root, of the branch
+    for (std::size_t i = 0; i < children; ++i) {
+      const bool under_branch = i % 4 == 0;
+      all.push_back(with_cancel(i % 8 == 7 ? all[i / 2] : under_branch ? branch : root).context);
+      if (under_branch) below.push_back(all.back());
+      if (i % 100 == 0) static_cast<void>(all.back().done());
+    }
+    std::atomic<int> ready{0}, alive{0}, open{0};
+    const auto cancel_and_look = [&ready, &alive, &open](const CancelFunc& cancel, const std::vector<Context>& expected) {
+      ++ready;
+      while (ready < 3) std::this_thread::yield();
+      cancel();
+      for (auto c = expected.rbegin(); c != expected.rend(); ++c) alive += !c->err();
+      for (std::size_t i = 0; i < expected.size(); i += 100) open += !is_done(expected[i]);
+    };
+    std::vector<std::thread> threads;
+    for (int n = 0; n < 2; ++n) threads.emplace_back([&, cancel = cancel_root] { cancel_and_look(cancel, all); });
+    threads.emplace_back([&, cancel = cancel_branch] { cancel_and_look(cancel, below); });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(alive, 0) << "contexts that are not cancelled when cancel() returns";
+    EXPECT_EQ(open, 0) << "channels that are not closed then";
+  }
+}
+
+// A channel that is first asked for after the end is closed for all who ask.
+TEST(ContextGo, DoneOfOneThatHasEndedIsClosedForAllWhoAsk) {
+  std::vector<Context> ended;
+  for (std::int64_t n = test::scaled(20'000, 5'000); n > 0; --n) {
+    auto [ctx, cancel] = with_cancel(background());
+    cancel();
+    ended.push_back(ctx);
+  }
+  std::atomic<std::size_t> asked{0};
+  std::atomic<int> open{0};
+  const auto ask = [&] {
+    for (std::size_t i = 0; i < ended.size(); ++i) {
+      ++asked;
+      while (asked < 2 * i + 1) std::this_thread::yield();  // the other one is here, too, or nearly so
+      open += !is_done(ended[i]);
+    }
+  };
+  std::thread other(ask);
+  ask();
+  other.join();
+  EXPECT_EQ(open, 0);
 }
 
 // XTestInterlockedCancels

@@ -288,6 +288,40 @@ TEST(ChanClose, WakesAllWhoWait) {
   });
 }
 
+// On one P what is seen is the order in which they are made ready: the last one is the next to run, the others follow.
+TEST(ChanClose, WakesThemInTheOrderOfTheirComing) {
+  Executor ex({.procs = 1});
+  ex.run([]() -> Task<> {
+    constexpr int n = 20;
+    for (const bool receivers : {true, false}) {
+      const auto reason = receivers ? receiving : sending;
+      auto ch = make_chan<int>();
+      std::vector<int> woken;
+      WaitGroup wg;
+      for (int i = 0; i < n; ++i) {
+        wg.go([&woken, ch, receivers, i]() -> Task<> {
+          try {
+            if (receivers) {
+              EXPECT_EQ(co_await ch.recv(), std::nullopt);
+            } else {
+              co_await ch.send(i);
+            }
+          } catch (const ClosedChannel&) {
+            EXPECT_FALSE(receivers);
+          }
+          woken.push_back(i);
+        });
+        co_await until_waiting(reason, i + 1);
+      }
+      ch.close();
+      co_await wg.wait();
+      std::vector<int> expected{n - 1};
+      for (int i = 0; i + 1 < n; ++i) expected.push_back(i);
+      EXPECT_EQ(woken, expected) << (receivers ? "receivers" : "senders");
+    }
+  });
+}
+
 TEST(ChanClose, MisuseIsALogicErrorInGosWords) {
   const auto ch = make_chan<int>();
   ch.close();

@@ -145,6 +145,27 @@ TEST(Select, ASenderThatIsParkedIsToldOfTheClose) {
   });
 }
 
+// Go: closechan releases all receivers, then all senders. A select is the only one that can wait as both.
+TEST(Select, ACloseFindsReceiversBeforeSenders) {
+  on_executor([]() -> Task<> {
+    for (const bool sends_first : {true, false}) {
+      auto ch = make_chan<int>();
+      auto both = spawn([ch, sends_first]() -> Task<bool> {
+        std::optional<int> v = 7;
+        std::size_t chosen = 0;
+        if (sends_first)
+          chosen = 1 - static_cast<std::size_t>(co_await select(send(ch, 1), recv(ch, v)));
+        else
+          chosen = static_cast<std::size_t>(co_await select(recv(ch, v), send(ch, 1)));
+        co_return chosen == 0 && v == std::nullopt;
+      });
+      co_await until_waiting(selecting, 1);
+      ch.close();
+      EXPECT_TRUE(co_await both) << "the sender was told";
+    }
+  });
+}
+
 TEST(Select, AValueIsMovedFromOnlyIfItGoes) {
   on_executor([]() -> Task<> {
     auto full = make_chan<std::unique_ptr<int>>(), open = make_chan<std::unique_ptr<int>>(1);

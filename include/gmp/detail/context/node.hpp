@@ -91,10 +91,12 @@ class Follower : Immovable {
   struct Ops {
     /// Under the context's lock, just taken out of its list: sees to it that the follower lives until tell(). False: there is nothing to tell.
     bool (*take)(Follower& self) noexcept;
-    /// Without a lock. more: contexts that are to be cancelled next.
-    void (*tell)(Follower& self, CancelNode*& more) noexcept;
+    /// Without a lock. Null: it is a context itself.
+    void (*tell)(Follower& self) noexcept;
     /// The context goes, and will never be cancelled. Null: cannot be, the follower holds it.
     void (*forget)(Follower& self) noexcept;
+    /// No cancel() of the context returns before tell() has, whoever calls that; which then runs no code of the user (CN6).
+    bool waited_for;
   };
 
  protected:
@@ -121,7 +123,8 @@ class CancelNode : public ContextNode, private Follower {
   /// A channel that is closed by its end; made when it is first asked for.
   ChanRef done();
 
-  /// Ends it, and all below, and tells whoever follows; the first time. cause null: the error itself. From any thread; whoever calls holds it.
+  /// Ends it, and all below, and tells whoever follows; the first time. When it returns that is so, whoever did it. cause null: the error itself.
+  /// From any thread; whoever calls holds it.
   void cancel(errc why, const std::exception_ptr& cause) noexcept;
 
   /// Puts f into its list. False: it has been cancelled already.
@@ -133,15 +136,14 @@ class CancelNode : public ContextNode, private Follower {
   /// attach() follows.
   CancelNode(ContextNode* parent, std::int64_t deadline_ns) noexcept;
   ~CancelNode();
-  /// When it has been cancelled, and all have been told.
+  /// When it has been cancelled, and all have been told; perhaps more than once, perhaps on several threads.
   virtual void ended() noexcept {}
 
  private:
   static bool take_child(Follower& self) noexcept;
-  static void tell_child(Follower& self, CancelNode*& more) noexcept;
-  static constexpr Ops child_ops{&take_child, &tell_child, nullptr};
+  static constexpr Ops child_ops{&take_child, nullptr, nullptr, false};
   bool end(std::uint32_t code, const std::exception_ptr& cause) noexcept;
-  void tell_all(CancelNode*& more) noexcept;
+  CancelNode* tell_up_to_a_child() noexcept;
 
   Lock lock_;
   Atomic<std::uint32_t> code_{0};                                 // written once, under lock_, after cause_
@@ -149,7 +151,7 @@ class CancelNode : public ContextNode, private Follower {
   List<Follower, &Follower::next_, &Follower::prev_> followers_;  // lock_
   Atomic<HChan*> done_{nullptr};                                  // written once, under lock_
   CancelNode* const follows_;                                     // the one above whose end it shares, or null
-  CancelNode* next_ended_ = nullptr;                              // of the walk that took it as a child
+  int telling_ = 0;                                               // lock_; CN5: followers out of the list that are being told, and done_'s close
   const std::int64_t deadline_ns_;                                // its own, or the one above's, if that is earlier; or `never`
 };
 

@@ -51,8 +51,8 @@ class ContextLink : private Withdrawable, private Follower {
 
  private:
   static bool take(Follower& self) noexcept { return static_cast<ContextLink&>(self).hold(); }
-  static void tell(Follower& self, CancelNode*&) noexcept { static_cast<ContextLink&>(self).withdraw_held(); }
-  static constexpr Ops ops{&take, &tell, nullptr};
+  static void tell(Follower& self) noexcept { static_cast<ContextLink&>(self).withdraw_held(); }
+  static constexpr Ops ops{&take, &tell, nullptr, true};
   void end_slow() noexcept;
 
   const ContextRef context_;

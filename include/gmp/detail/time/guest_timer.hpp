@@ -3,9 +3,10 @@
 //
 // A Timer of a channel, a context's deadline or an after_func may be stopped, reset or dropped by any thread, while the executor whose heap it is in
 // stops and goes.
-//   GT1  the heap is touched only under lock_ while armed_. An executor that stops fires it with `never`, and that fire takes lock_ once: so whoever is
-//        at the heap is through before the executor goes, and who comes later finds it not armed.
-//   GT2  armed_ = false is the last touch of a fire that does not start it again.
+//   GT1  the heap is touched only under lock_ while armed_, and each fire ends by taking lock_ (through), also the one with `never` by which an
+//        executor that stops gets rid of it. So an executor stays as long as anybody is at its heap: the timer is in there, and its stop must fire
+//        it, or an M of it is in the fire; and who comes later finds it not armed.
+//   GT2  giving lock_ back is the last touch of a fire that does not start it again; so its end takes lock_, whatever armed_ says.
 #pragma once
 
 #include <cstdint>
@@ -32,19 +33,21 @@ class GuestTimer : public Timer {
   void unlock() noexcept { lock_.unlock(); }
   /// quiesce(), for the last time: nobody else can arm it.
   void quiesce_alone() noexcept {
-    if (!armed_.load(acquire)) return;  // [GUEST-TIMER]
     quiesce();
     unlock();
   }
 
   // ---- its fire's
   /// First of all. False: its executor stops, and there is only through() left.
-  bool begins(std::int64_t now) noexcept;
-  void through() noexcept { armed_.store(false, release); }  // [GUEST-TIMER] GT2
+  static bool begins(std::int64_t now) noexcept { return now != never; }
+  void through() noexcept {
+    LockGuard nobody_is_at_the_heap(lock_);  // GT1
+    armed_.store(false, relaxed);            // GT2
+  }
 
  private:
   Lock lock_;
-  Atomic<bool> armed_{false};
+  Atomic<bool> armed_{false};  // read under lock_, and written, but by arm(), whose caller has it alone or lets no other one near
 };
 
 }  // namespace gmp::detail
