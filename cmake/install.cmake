@@ -18,6 +18,8 @@ if(GMPCORO_TLS)
   install(EXPORT gmpcoro-tls-targets NAMESPACE gmpcoro:: DESTINATION ${gmpcoro_package_dir})
 endif()
 
+install(FILES src/debug/gmpcoro-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/gmpcoro)
+
 configure_package_config_file(cmake/gmpcoro-config.cmake.in ${PROJECT_BINARY_DIR}/gmpcoro-config.cmake
   INSTALL_DESTINATION ${gmpcoro_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/gmpcoro-config-version.cmake COMPATIBILITY SameMinorVersion)

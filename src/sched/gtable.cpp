@@ -3,6 +3,10 @@
 //
 // Type-stable: a G, once made, stays a G.  A dump may look at any of them at any time, and a stale pointer finds a status, not rubbish.
 //   GT1  slabs_ only grows, at its head; a slab's Gs are constructed before it is linked.
+//   GT2  a debugger finds all this by gmpcoro_gdb_table: a library that is built for release has no DWARF, and a core file runs no function.  What is added to
+//        the table comes before `reasons`, and raises its version; the script knows the order.
+#include <cstddef>
+#include <cstdint>
 #include <new>
 #include <string>
 #include <utility>
@@ -120,7 +124,7 @@ std::string name_of(G* gp) {
   return gp->extra_ != nullptr ? gp->extra_->name_ : std::string();
 }
 
-const char* to_string(WaitReason reason) noexcept {
+static constexpr const char* text_of(WaitReason reason) noexcept {
   switch (reason) {
     case WaitReason::none: return "";
     case WaitReason::io_wait: return "IO wait";
@@ -144,6 +148,45 @@ const char* to_string(WaitReason reason) noexcept {
     case WaitReason::all: return "all";
   }
   return "";
+}
+
+const char* to_string(WaitReason reason) noexcept { return text_of(reason); }
+
+// ---- for debug/gmpcoro-gdb.py (GT2)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // M has a base; all compilers that we have can
+
+namespace {
+
+struct GdbTable {
+  std::uint64_t version;
+  const void* slabs;
+  std::uint64_t slab_next, slab_gs, slab_gs_count;
+  std::uint64_t g_size, g_leaf, g_status, g_reason, g_m, g_last_await, g_id, g_parent_id, g_created_at;
+  std::uint64_t frame_parent, frame_site;
+  std::uint64_t m_thread;
+  const char* reasons[32];
+};
+
+constexpr GdbTable layout() noexcept {
+  GdbTable table{1, &slabs,
+                 offsetof(Slab, next_), offsetof(Slab, gs_), slab_gs,
+                 sizeof(G), offsetof(G, leaf_), offsetof(G, status_), offsetof(G, reason_), offsetof(G, m_), offsetof(G, last_await_), offsetof(G, id_),
+                 offsetof(G, parent_id_), offsetof(G, created_at_),
+                 offsetof(FrameLink, parent_), offsetof(FrameLink, site_),
+                 offsetof(M, thread_), {}};
+  for (std::uint8_t i = 0; i < 32; ++i) table.reasons[i] = text_of(static_cast<WaitReason>(i));
+  return table;
+}
+
+}  // namespace
+
+#pragma GCC diagnostic pop
+
+extern "C" {
+extern const GdbTable gmpcoro_gdb_table;
+[[gnu::used]] constinit const GdbTable gmpcoro_gdb_table = layout();
 }
 
 }  // namespace gmp::detail

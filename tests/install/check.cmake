@@ -34,6 +34,10 @@ endif()
 
 if(NOT way STREQUAL "add_subdirectory")
   step(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+  file(GLOB_RECURSE script ${prefix}/*/gmpcoro-gdb.py)
+  if(NOT script)
+    message(FATAL_ERROR "gmpcoro-gdb.py is not installed")
+  endif()
 endif()
 
 if(way MATCHES "pkg_config")

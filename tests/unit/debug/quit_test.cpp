@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "gmp/chan.hpp"
+#include "gmp/detail/base/config.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/os.hpp"
@@ -209,6 +210,7 @@ TEST(Quit, AHandlerThatIsPutBackTooLateDoesWhatTheDefaultDoes) {
 }
 
 TEST(Quit, EndsAForkedChildAsEver) {
+  if (GMPCORO_TSAN) GTEST_SKIP() << "TSan delivers no signal in a forked child of a process with threads";
   const auto died = child::run([] {
     no_core();
     run([] {
@@ -263,10 +265,14 @@ TEST(Traceback, SaysHowMuchAPanicShows) {
   }
 }
 
-TEST(Traceback, NoneLeavesADeadlockAndSigquitOneLine) {
+TEST(Traceback, NoneLeavesADeadlockOneLine) {
+  if (GMPCORO_TSAN) GTEST_SKIP() << "TSan has a thread of its own, which might wake somebody, for all the library knows";
   const auto asleep = child::run([] { run([]() -> Task<> { co_await make_chan<int>().recv(); }); }, {.environment = {"GMPTRACEBACK=none"}});
   EXPECT_EQ(asleep.status, 2) << asleep;
   EXPECT_EQ(asleep.err, "fatal error: all goroutines are asleep - deadlock!\n");
+}
+
+TEST(Traceback, NoneLeavesSigquitOneLine) {
   const auto asked = child::run([] { run([] { quit(); }); }, {.environment = {"GMPTRACEBACK=none"}});
   EXPECT_EQ(asked.status, 2) << asked;
   EXPECT_EQ(asked.err, words);

@@ -132,7 +132,7 @@ void expect_sound(const std::vector<Event>& events) {
   }
   const auto by_time = [](const Event* a, const Event* b) { return std::pair(a->ts, -a->dur) < std::pair(b->ts, -b->dur); };
   for (auto& [track, slices] : tracks) {
-    std::stable_sort(slices.begin(), slices.end(), by_time);
+    std::sort(slices.begin(), slices.end(), by_time);
     std::vector<long> ends;
     for (const Event* e : slices) {
       while (!ends.empty() && ends.back() <= e->ts) ends.pop_back();
@@ -143,7 +143,7 @@ void expect_sound(const std::vector<Event>& events) {
     }
   }
   for (auto& [name, slices] : gs) {
-    std::stable_sort(slices.begin(), slices.end(), by_time);
+    std::sort(slices.begin(), slices.end(), by_time);
     for (std::size_t i = 1; i < slices.size(); ++i) EXPECT_LE(slices[i - 1]->ts + slices[i - 1]->dur, slices[i]->ts) << name;
   }
   for (const auto& [id, arrow] : arrows) {
