@@ -26,7 +26,7 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr std::size_t frames_max = 32;        // Go's
+constexpr std::size_t stack_depth_max = 32;   // Go's
 constexpr std::size_t stacks_max = 1 << 16;   // more are not told apart: they are left out
 
 struct Sum {
@@ -124,7 +124,7 @@ void note_block(G* gp, std::int64_t waited_ns) noexcept {
   if (!blocks && !locks) return;
   try {
     std::vector<std::source_location> stack;
-    for (const FrameLink* link = gp->leaf_; link != nullptr && stack.size() < frames_max; link = link->parent_) {
+    for (const FrameLink* link = gp->leaf_; link != nullptr && stack.size() < stack_depth_max; link = link->parent_) {
       if (link->site_.line() != 0) stack.push_back(link->site_);
     }
     stack.push_back(gp->created_at_);

@@ -1,8 +1,9 @@
-// src/sched/lanes.hpp — the scheduler's global queue: a lane for gs that have run before, and one for fresh ones.
-// Go: runtime/proc.go (globrunqput, globrunqget); it has one lane, since it can preempt whatever comes out of it.  Room: sched (floor 2).
+// src/sched/lanes.hpp — the scheduler's global queue: one line, and beside hogs a lane of their own for gs that have not begun.
+// Go: runtime/proc.go (globrunqput, globrunqget); it has one line always, since it can preempt whatever comes out of it.  Room: sched (floor 2).
 //
 // Thousands of fresh gs may wait here, each about to compute for longer than a slice, behind which a g that was woken would wait for seconds:
-// none of them can be preempted.  So they wait apart, and by turns: of two that are taken one is fresh, if there are both.
+// none of them can be preempted.  So as soon as one g computes on without its P they wait apart, and of eight that are taken one is fresh, if there are
+// others.
 //
 // To begin another fresh g for each P that is taken from a hog would have all of them share the CPUs at last, and none end.  So while there are
 // hogs, which use CPUs that the Ps do not have any more, fresh gs are begun on trial: one by one, each by a P that has nothing better, and only so
@@ -17,7 +18,8 @@
 //   LN3  each g is begun some time, though hogs wait for it and never end: sysmon grants one trial more as long as one waits, and what is granted is
 //        work, for which a P is taken from a g that computes on trial.
 //
-// What was dropped: one queue, searched for gs that have run before (20,000 fresh ones are 20,000 cache misses); to take a P from a hog the later
+// What was dropped: two lanes always, by turns or by their lengths: a g that yields in a loop comes back to the local ring, not to this queue, and so
+// it is to begin behind all that were here before it, which is what one line does; one queue, searched for gs that have run before at each pop; to take a P from a hog the later
 // the more there are, which limits them as well, but by the very delay that others are to be spared; and to begin no fresh g for some time after a P was
 // taken, which starves them beside gs that have run before and compute without end, and lets hogs become ever more.
 // Guarded by the scheduler's lock, all of it.
@@ -35,23 +37,33 @@ namespace gmp::detail {
 class Lanes : Immovable {
  public:
   /// What may be taken.
-  int size() const noexcept { return seasoned_.size() + fresh_to_be_had(); }
+  int size() const noexcept { return line_.size() + fresh_to_be_had(); }
 
   /// The caller has gp: nobody else may start it meanwhile.
-  void push(G* gp) noexcept { (gp->started_ ? seasoned_ : fresh_).push(gp); }
+  void push(G* gp) noexcept { (limited() && !gp->started_ ? fresh_ : line_).push(gp); }
 
   /// Null if there is nothing to be had. on_trial: that g is; the caller ends the trial.
   G* pop(bool& on_trial) noexcept {
-    const bool fresh_first = ++pops_ % (limited() ? limited_turns : turns) == 0;
-    if ((!fresh_first && seasoned_.size() != 0) || fresh_to_be_had() == 0) return seasoned_.pop();
-    on_trial = limited();
-    if (on_trial) ++trials_;
+    if (!limited()) return line_.pop();
+    const bool fresh_first = ++pops_ % fresh_every == 0;
+    if (fresh_to_be_had() == 0 || (!fresh_first && line_.size() != 0)) return line_.pop();
+    on_trial = true;
+    ++trials_;
     return fresh_.pop();
   }
   void end_trial() noexcept { --trials_; }
 
   /// There are so many hogs now.
-  void limit(int hogs, int procs) noexcept { limit_ = hogs == 0 ? no_limit : std::max(procs - hogs, granted_); }
+  void limit(int hogs, int procs) noexcept {
+    const bool before = limited();
+    limit_ = hogs == 0 ? no_limit : std::max(procs - hogs, granted_);
+    if (before == limited()) return;
+    if (before) {
+      while (G* gp = fresh_.pop()) line_.push(gp);
+    } else {
+      for (int left = line_.size(); left > 0; --left) push(line_.pop());  // a cache miss for each, once
+    }
+  }
   bool limited() const noexcept { return limit_ != no_limit; }
 
   /// From the next limit() on: one trial more, if one waits for it; or none more than hogs leave.
@@ -62,19 +74,18 @@ class Lanes : Immovable {
 
   /// Forgets all of them.
   void clear() noexcept {
+    line_.clear();
     fresh_.clear();
-    seasoned_.clear();
   }
 
  private:
-  static constexpr std::uint32_t turns = 2;
-  static constexpr std::uint32_t limited_turns = 8;  // a fresh g may be the next hog; but it must not starve
+  static constexpr std::uint32_t fresh_every = 8;  // it may be the next hog; but it must not starve
   static constexpr int no_limit = INT_MAX;
 
   int fresh_to_be_had() const noexcept { return std::clamp(limit_ - trials_, 0, fresh_.size()); }
 
-  GlobalQueue fresh_;
-  GlobalQueue seasoned_;
+  GlobalQueue line_;
+  GlobalQueue fresh_;  // empty without a limit
   std::uint32_t pops_ = 0;
   int limit_ = no_limit;  // of trials_
   int trials_ = 0;        // Ps that run a fresh g, taken while there were hogs
