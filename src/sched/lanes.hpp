@@ -19,9 +19,9 @@
 //        work, for which a P is taken from a g that computes on trial.
 //
 // What was dropped: two lanes always, by turns or by their lengths: a g that yields in a loop comes back to the local ring, not to this queue, and so
-// it is to begin behind all that were here before it, which is what one line does; one queue, searched for gs that have run before at each pop; to take a P from a hog the later
-// the more there are, which limits them as well, but by the very delay that others are to be spared; and to begin no fresh g for some time after a P was
-// taken, which starves them beside gs that have run before and compute without end, and lets hogs become ever more.
+// it is to begin behind all that were here before it, which is what one line does; one queue, searched for gs that have run before at each pop; to
+// take a P from a hog the later the more there are, which limits them as well, but by the very delay that others are to be spared; and to begin no
+// fresh g for some time after a P was taken, which starves them beside gs that have run before and compute without end.
 // Guarded by the scheduler's lock, all of it.
 #pragma once
 
