@@ -271,7 +271,7 @@ class Storm {
 
   const int longest_;
   const std::int64_t cancels_wanted_;
-  const Clock::time_point ends_ = test::scale() < 1 ? Clock::now() + 2s : Clock::time_point::max();
+  const Clock::time_point ends_ = test::scale() < 1 ? Clock::now() + 1s : Clock::time_point::max();
   std::array<Slot, waiters> slots_;
   std::array<Grants, waiters + 1> grants_;  // the last one: to all
   std::atomic<Clock::time_point> granted_last_{};
