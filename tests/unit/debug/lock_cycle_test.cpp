@@ -239,13 +239,17 @@ TEST(LockCycle, OfAReaderAndAWriter) {
                   ex.run([]() -> Task<> {
                     static RWMutex rw;
                     static Mutex mu;
+                    static WaitGroup reads;
+                    reads.add(1);
                     co_await rw.rlock();  // and never gives it back; no part of the circle
                     go([]() -> Task<> {
                       co_await mu.lock();
+                      co_await reads.wait();  // a reader that comes after the writer would wait for it
                       co_await rw.lock();
                     });
                     go([]() -> Task<> {
                       co_await rw.rlock();
+                      reads.done();
                       co_await until_waiting(detail::WaitReason::rwmutex_lock, 1);
                       co_await mu.lock();
                     });
