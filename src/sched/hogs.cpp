@@ -25,13 +25,16 @@ void Sched::put_in_order(P* pp) noexcept {
   wake_one();
 }
 
-// pp's M is back in its loop, or has lost pp. True: another trial may be had (LN1).
-bool Sched::end_trial(P* pp) noexcept {
+// pp's M is back in its loop, or has lost pp: another trial may be had.
+void Sched::end_trial(P* pp) noexcept {
   pp->on_trial_ = false;
-  LockGuard guard(lock_);
-  global_.end_trial();
-  global_size_.store(global_.size(), seq_cst);  // [WAKE] LN1
-  return global_.size() != 0;
+  {
+    LockGuard guard(lock_);
+    global_.end_trial();
+    global_size_.store(global_.size(), seq_cst);  // [WAKE] LN1
+    if (global_.size() == 0) return;
+  }
+  wake_one();
 }
 
 // After the number of hogs has changed. fewer: more may be begun than before.

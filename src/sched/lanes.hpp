@@ -6,9 +6,9 @@
 // others.
 //
 // To begin another fresh g for each P that is taken from a hog would have all of them share the CPUs at last, and none end.  So while there are
-// hogs, which use CPUs that the Ps do not have any more, fresh gs are begun on trial: one by one, each by a P that has nothing better, and only so
-// many at a time as hogs have left Ps.  A trial is over when its P comes back to the loop, which for a g that computes little is at once: such gs
-// go through as fast as ever. One that turns out to be a hog is counted there.
+// hogs, which use CPUs that the Ps do not have any more, fresh gs are begun on trial: by a P that has nothing better, and only so many at a time as
+// hogs have left Ps.  A trial is over when its P comes back to the loop, which for a g that computes little is at once.  A P takes some fresh gs for one
+// trial, so such gs go through as fast as ever; if one turns out to be a hog it is counted there, and those behind it come back.
 //
 // Where hogs have left none, a fresh g would have its turn after a slice of each of them, could they be preempted.  So one trial more is granted when
 // the next one has waited for so long (grant()); until a P has to be taken from a hog again.
@@ -51,6 +51,9 @@ class Lanes : Immovable {
     ++trials_;
     return fresh_.pop();
   }
+  /// More for the same trial, so many at the most.
+  G* pop_fresh() noexcept { return fresh_.pop(); }
+  int fresh() const noexcept { return fresh_.size(); }
   void end_trial() noexcept { --trials_; }
 
   /// There are so many hogs now.

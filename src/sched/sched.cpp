@@ -41,6 +41,7 @@ namespace {
 
 constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
+constexpr int trial_max = 32;                    // fresh gs that are begun one after the other, in one trial
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
 constexpr std::int64_t spin_before_sleep_ns = 50'000;
 constexpr std::uint32_t spin_in_flight_max = 4;  // of many connections several have something to say after a sleep: that is cheaper
@@ -128,18 +129,22 @@ void Sched::queue_globally(G* gp) noexcept {
   wake_one();
 }
 
-// One g to run, and this P's share of the rest into its ring. max 0: the fair share; beside hogs one at a time, lest others wait in the ring of
-// the next one.
+// One g to run, and this P's share of the rest into its ring. max 0: the fair share; beside hogs one that has run before, lest others wait in the ring
+// of the next hog, or some that are fresh: they come back as soon as one of them is a hog (put_in_order()).
 G* Sched::pop_global(P* pp, int max) noexcept {
   G* share[RunQueue::half];
   int n = 0;
   {
     LockGuard guard(lock_);
     int most = std::min(global_.size(), global_.size() / procs_.load(relaxed) + 1);
+    const int together = max == 0 && global_.limited() ? std::min(global_.fresh() / procs_.load(relaxed), trial_max) : 0;
     if (global_.limited()) max = 1;
     if (max > 0) most = std::min(most, max);
     most = std::min(most, static_cast<int>(RunQueue::half));
     for (; n < most; ++n) share[n] = global_.pop(pp->on_trial_);
+    if (pp->on_trial_) {
+      for (; n < together; ++n) share[n] = global_.pop_fresh();
+    }
     global_size_.store(global_.size(), relaxed);  // fewer than before: nobody has to be woken for that
   }
   for (int i = 1; i < n; ++i) {
@@ -276,7 +281,6 @@ inline G* Sched::next_at_hand(M* mp, bool& inherit) noexcept {
 }
 
 G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
-  bool freed = false;  // a trial is over: another P may begin one
   for (;;) {
     if (!gate_.is_running()) return nullptr;
     P* pp = mp->p_;
@@ -284,7 +288,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       park_without_p(mp);
       continue;
     }
-    if (pp->on_trial_) [[unlikely]] freed = end_trial(pp);
+    if (pp->on_trial_) [[unlikely]] end_trial(pp);
     if (mp->locked_g_ != nullptr) [[unlikely]] {
       if (G* mine = take_turn(mp)) return mine;
     }
@@ -319,7 +323,6 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     }
     if (gp != nullptr) {
       end_spinning(mp);
-      if (freed && global_size_.load(relaxed) != 0) wake_one();  // LN1
       return gp;
     }
     if (spin_before_sleep(mp, pp)) continue;

@@ -274,7 +274,7 @@ class Sched : Immovable {
   void queue_globally(G* gp) noexcept;
   void push_global(G* const* gs, std::uint32_t count) noexcept;
   void put_in_order(P* pp) noexcept;  // hogs.cpp, as the next ones
-  bool end_trial(P* pp) noexcept;
+  void end_trial(P* pp) noexcept;
   void limit_fresh(bool fewer) noexcept;
   void grant_trial(bool yes) noexcept;
   G* pop_global(P* pp, int max) noexcept;
