@@ -57,6 +57,8 @@ std::string title_of(std::uint64_t id, const std::string& name);
 
 /// `file:line`.
 std::string place_of(const std::source_location& site);
+/// Who started a g: `goroutine 7`, or a thread that is none (0).
+std::string creator_of(std::uint64_t parent);
 
 /// 0x and its hexadecimal digits.
 std::string address_of(const void* object);

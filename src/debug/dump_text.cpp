@@ -46,7 +46,6 @@ std::string frames(const GInfo& info) {
 
 std::string waits(const std::string& on) { return on.empty() ? on : "waits on " + on + "\n"; }
 
-std::string creator(std::uint64_t parent) { return parent != 0 ? title_of(parent, {}) : std::string("a thread"); }
 
 void append(std::string& key, const std::source_location& site) {
   const char* const texts[] = {site.function_name(), site.file_name()};  // the compiler has one of each for a place
@@ -101,7 +100,7 @@ std::string entry(const Alike& gs) {
   const auto [least, most] = std::minmax_element(gs.begin(), gs.end(), [](const Seen* a, const Seen* b) { return a->waiting_ns < b->waiting_ns; });
   text += header_end(first, (*least)->waiting_ns, (*most)->waiting_ns) + frames(first) + waits(all_waits(gs));
   const bool one = std::all_of(gs.begin(), gs.end(), [&](const Seen* g) { return g->parent_id == first.parent_id; });
-  return text + "created by " + (one ? creator(first.parent_id) : std::string("several goroutines")) + " at " + place_of(first.created_at) + "\n";
+  return text + "created by " + (one ? creator_of(first.parent_id) : std::string("several goroutines")) + " at " + place_of(first.created_at) + "\n";
 }
 
 }  // namespace
@@ -111,11 +110,13 @@ std::string title_of(std::uint64_t id, const std::string& name) {
   return name.empty() ? text : text + " \"" + name + "\"";
 }
 
+std::string creator_of(std::uint64_t parent) { return parent != 0 ? title_of(parent, {}) : std::string("a thread"); }
+
 std::string place_of(const std::source_location& site) { return std::string(site.file_name()) + ":" + std::to_string(site.line()); }
 
 std::string format(const GInfo& info) {
   return title_of(info.id, info.name) + header_end(info, info.waiting.count(), info.waiting.count()) + frames(info) + waits(info.waits_on) + "created by " +
-         creator(info.parent_id) + " at " + place_of(info.created_at) + "\n";
+         creator_of(info.parent_id) + " at " + place_of(info.created_at) + "\n";
 }
 
 std::string format(const std::vector<Seen>& all) {

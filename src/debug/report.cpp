@@ -156,15 +156,11 @@ void report_slow_stop(Sched* sched, const std::vector<G*>& busy) {
 
 std::string describe_hog(G* gp, std::int64_t elapsed_ns, std::int64_t cpu_ns) {
   constexpr std::int64_t ms = 1'000'000;
-  const std::source_location created = load_shared(gp->created_at_), last = gp->last_await_.load(relaxed);
-  const std::uint64_t parent = load_shared(gp->parent_id_);
-  const auto place = [](const std::source_location& site) { return std::string(site.file_name()) + ":" + std::to_string(site.line()); };
-  std::string text = "gmp: goroutine " + std::to_string(load_shared(gp->id_));
-  if (const std::string name = name_of(gp); !name.empty()) text += " \"" + name + "\"";
-  text += " has run for " + std::to_string(elapsed_ns / ms) + " ms (" + std::to_string(cpu_ns / ms) + " ms of CPU) without a co_await; ";
+  const std::source_location last = gp->last_await_.load(relaxed);
+  std::string text = "gmp: " + title_of(load_shared(gp->id_), name_of(gp)) + " has run for " + std::to_string(elapsed_ns / ms) + " ms (" + std::to_string(cpu_ns / ms) + " ms of CPU) without a co_await; ";
   // A plain function (of post(), submit(), go(), after_func()) awaits nothing, ever.
-  text += last.line() != 0 ? "it awaited last at " + place(last) : std::string("it is a plain function, or has awaited nothing yet");
-  text += "; created by " + (parent != 0 ? "goroutine " + std::to_string(parent) : std::string("a thread")) + " at " + place(created);
+  text += last.line() != 0 ? "it awaited last at " + place_of(last) : std::string("it is a plain function, or has awaited nothing yet");
+  text += "; created by " + creator_of(load_shared(gp->parent_id_)) + " at " + place_of(load_shared(gp->created_at_));
   return text + "; blocking(f) is for what blocks, yield() for what computes\n";
 }
 

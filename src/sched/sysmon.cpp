@@ -15,7 +15,7 @@
 // One membarrier serves all claims of a round (claim.hpp), and take_over.hpp says what must still hold after it.
 //
 // How many hogs there are at a time follows from these rules:
-//   - as long as there are any, fresh gs are begun one by one, as many at a time as hogs have left Ps; where they have left none, one after a slice of
+//   - as long as there are any, fresh gs are begun on trial, by as many Ps at a time as hogs have left; where they have left none, one after a slice of
 //     each (lanes.hpp).  So 20,000 posts of 20 ms are not all begun at once, to share the CPUs and not to end.
 //   - Options::max_hogs of them have a thread and no P; one more keeps its P.
 //

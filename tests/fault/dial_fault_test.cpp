@@ -29,6 +29,7 @@
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
 #include "net/socket.hpp"
+#include "support/black_hole.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
@@ -80,26 +81,6 @@ class Watch {
   std::mutex mutex_;
   std::vector<Try> tries_;  // mutex_
   Kernel kernel_;
-};
-
-/// Listens there, and answers nobody: the queue of those who wait to be accepted is full, and the system drops what is more.
-class BlackHole {
- public:
-  explicit BlackHole(const std::string& address) : ln_(net::listen("tcp", address, {.backlog = 1}).value()) {}
-  std::uint16_t port() const { return ln_.addr().port(); }
-  Task<> fill() {
-    while (!full()) waiting_.push_back((co_await net::dial("tcp", ln_.addr().to_string())).value());
-  }
-
- private:
-  bool full() const {
-    tcp_info info = {};
-    socklen_t size = sizeof info;
-    EXPECT_EQ(::getsockopt(ln_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-    return info.tcpi_unacked > info.tcpi_sacked;
-  }
-  net::Listener ln_;
-  std::vector<net::Conn> waiting_;
 };
 
 /// Of this process; what its executors open for themselves is none.
@@ -161,8 +142,8 @@ TEST(DialAddresses, ThatSayNothingAreLeftBehindOneAfterTheOther) {
   test::leaving_no_fds([]() -> Task<> {
     const net::Listener ln = net::listen("tcp", "127.0.0.3:0").value();
     const std::string port = std::to_string(ln.addr().port());
-    BlackHole first("127.0.0.1:" + port);
-    BlackHole second("127.0.0.2:" + port);
+    test::BlackHole first("127.0.0.1:" + port);
+    test::BlackHole second("127.0.0.2:" + port);
     co_await first.fill();
     co_await second.fill();
     const Names names(always({"127.0.0.1", "127.0.0.2", "127.0.0.3"}));
@@ -305,10 +286,10 @@ TEST(DialUnderAContext, EndsThoughTheResolverDoesNot) {
 
 TEST(DialUnderAContext, LeavesNoneOfItsConnectsBehind) {
   test::leaving_no_fds([]() -> Task<> {
-    BlackHole one("127.0.0.1:0");
+    test::BlackHole one("127.0.0.1:0");
     const std::string port = std::to_string(one.port());
-    BlackHole two("127.0.0.2:" + port);
-    BlackHole three("127.0.0.3:" + port);
+    test::BlackHole two("127.0.0.2:" + port);
+    test::BlackHole three("127.0.0.3:" + port);
     co_await one.fill();
     co_await two.fill();
     co_await three.fill();

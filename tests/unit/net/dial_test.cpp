@@ -16,6 +16,7 @@
 #include "gmp/executor.hpp"
 #include "gmp/net.hpp"
 #include "net/socket.hpp"
+#include "support/black_hole.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 
@@ -202,32 +203,11 @@ TEST(Dial, FailedOnesLeaveNoDescriptor) {
 
 // ---- several addresses: localhost is ::1 and 127.0.0.1
 
-/// Listens at ::1, and answers nobody: the queue of those who wait to be accepted is full, and the system drops what is more.
-class BlackHole {
- public:
-  explicit BlackHole(std::uint16_t port) : ln_(net::listen("tcp6", "[::1]:" + std::to_string(port), {.backlog = 1}).value()) {}
-  Task<> fill() {
-    while (!full()) waiting_.push_back((co_await net::dial("tcp", ln_.addr().to_string())).value());
-  }
-
- private:
-  /// As the system decides about the next one: of a listener TCP_INFO tells how many wait, and how many may.
-  bool full() const {
-    tcp_info info = {};
-    socklen_t size = sizeof info;
-    EXPECT_EQ(::getsockopt(ln_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-    return info.tcpi_unacked > info.tcpi_sacked;
-  }
-
-  net::Listener ln_;
-  std::vector<net::Conn> waiting_;
-};
-
 TEST(DialRace, AnAddressThatDoesNotAnswerIsLeftBehind) {
   if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
   test::leaving_no_fds([]() -> Task<> {
     const net::Listener four = net::listen("tcp4", "127.0.0.1:0").value();
-    BlackHole hole(four.addr().port());
+    test::BlackHole hole("[::1]:" + std::to_string(four.addr().port()));
     co_await hole.fill();
     for (int i = 0; i < 3; ++i) {
       const auto start = test::Clock::now();
@@ -257,7 +237,7 @@ TEST(DialRace, GivenUpItLeavesNothing) {
   if (!detail::ip_support().ipv6) GTEST_SKIP() << "no IPv6 here";
   test::leaving_no_fds([]() -> Task<> {
     const net::Listener four = net::listen("tcp4", "127.0.0.1:0").value();
-    BlackHole hole(four.addr().port());
+    test::BlackHole hole("[::1]:" + std::to_string(four.addr().port()));
     co_await hole.fill();
     const int rounds = static_cast<int>(test::scaled(100, 20));
     for (int i = 0; i < rounds; ++i) {  // before, at, and after the second one's start
