@@ -90,7 +90,7 @@ namespace this_g {
 
 std::uint64_t id() {
   detail::G* gp = detail::current_g();
-  return gp != nullptr ? gp->id_ : 0;
+  return gp != nullptr ? detail::running_id(gp) : 0;
 }
 
 void set_name(std::string name) {

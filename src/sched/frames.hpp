@@ -20,7 +20,7 @@ class FrameCache : Immovable {
 
   static constexpr std::size_t least = 24;
   static constexpr std::size_t grain = 16;
-  static constexpr std::size_t classes = 64;  // frames beyond 1 KiB go to the heap
+  static constexpr std::size_t classes = 128;  // frames beyond 2 KiB go to the heap
 
  private:
   struct Free {

@@ -95,6 +95,7 @@ std::vector<G*> gs_of(const Sched* sched) {
 }
 
 GExtra& extra_of(G* gp) {
+  if (gp->lent_) ForkJoin::guest_of(gp)->join_->keep_extra(gp);
   if (gp->extra_ == nullptr) {
     auto* fresh = new GExtra;
     LockGuard guard(extra_lock);
@@ -111,6 +112,11 @@ void drop_extra(G* gp) noexcept {
     extra = std::exchange(gp->extra_, nullptr);
   }
   delete extra;
+}
+
+GExtra* swap_extra(G* gp, GExtra* extra) noexcept {
+  LockGuard guard(extra_lock);
+  return std::exchange(gp->extra_, extra);
 }
 
 void set_name(G* gp, std::string name) {

@@ -41,6 +41,8 @@ class IdleSet : Immovable {
   bool contains(int p) const noexcept { return watched(p) || (unwatched_[p / 64].load(relaxed) & bit(p)) != 0; }  // a hint
   int count() const noexcept { return count_.load(acquire); }  // [IDLE-COUNT] and what those Ms did before
   int spinners() const noexcept { return spinners_.load(relaxed); }
+  /// A hint: somebody looks for work, or sleeps and is no scout.
+  bool hungry() const noexcept { return spinners_.load(relaxed) != 0 || (count_.load(relaxed) > 0 && scouts_.load(relaxed) == 0); }
 
   /// The waker, after it enqueued: takes an idle P off and hands it, with a spinner's place, to its watcher, or to an M that has none:
   /// hand(p, watched). Two loads when no P is idle.

@@ -40,6 +40,7 @@ namespace {
 [[gnu::tls_model("initial-exec")]] constinit thread_local M* tls_m = nullptr;
 
 constexpr std::uint32_t timers_every = 8;        // rounds between looks at the clock while there is other work
+constexpr std::uint32_t forks_every = 8;         // rounds between looks at what joiners have left, while there is other work
 constexpr std::uint32_t submit_at = 32;          // queued operations that are worth a system call of their own
 constexpr int trial_max = 32;                    // fresh gs that are begun one after the other, in one trial
 constexpr int dead_gs_max = 64;                  // on an M's own list, as Go's gFree
@@ -313,9 +314,14 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
     } else if (poller.queued() >= submit_at || (poller.in_flight() != 0 && poller.peek())) {
       inject(pp, poller.poll(0, nullptr));
     }
+    if (gp == nullptr && !pp->forks_.empty() && round % forks_every == 0) gp = take_fork(pp);
     if (gp == nullptr) gp = pp->runq_.pop(&inherit);
     if (gp == nullptr && pp->timers_.next_when() != never && pp->timers_.run_due(now_ns()) > 0) continue;
     if (gp == nullptr && global_size_.load(relaxed) != 0) gp = pop_global(pp, 0);
+    if (gp == nullptr && !pp->forks_.empty()) {
+      gp = take_fork(pp);
+      if (gp == nullptr) continue;
+    }
     if (gp == nullptr && poller.in_flight() != 0 && inject(pp, poller.poll(0, nullptr)) > 0) continue;
     if (gp == nullptr && procs > 1 && (mp->spinning_ || idle_.start_spinning(procs))) {
       mp->spinning_ = true;
@@ -376,14 +382,16 @@ G* Sched::steal(M* mp, P* pp) noexcept {
   return nullptr;
 }
 
-// What waits in run_next while its maker computes on. A maker inside the runtime is about to run it, and so is one that was there a moment ago.
+// What waits in run_next, or among the forks, while its maker computes on. A maker inside the runtime is about to run it, and so is one that was there
+// a moment ago.
 G* Sched::visit(M* mp, P* victim) noexcept {
   const G* next = victim->runq_.peek_next();
+  const Fork* oldest = victim->forks_.oldest();
   M* owner = victim->m_.load(acquire);  // [P-OWNER]
-  if (next == nullptr || owner == nullptr || owner->claim_.inside()) return nullptr;
+  if ((next == nullptr && oldest == nullptr) || owner == nullptr || owner->claim_.inside()) return nullptr;
   const std::uint32_t tick = victim->tick_.load(relaxed);
   const auto computes_on = [&] {
-    return !owner->claim_.inside() && victim->runq_.peek_next() == next && victim->tick_.load(relaxed) == tick;
+    return !owner->claim_.inside() && victim->runq_.peek_next() == next && victim->forks_.oldest() == oldest && victim->tick_.load(relaxed) == tick;
   };
   const std::int64_t begin = now_ns();
   do {
@@ -398,9 +406,14 @@ G* Sched::visit(M* mp, P* victim) noexcept {
     return nullptr;
   }
   if (!owner->claim_.visit(asker)) return nullptr;
-  G* gp = owner->p_ == victim ? victim->runq_.take_next() : nullptr;  // H1
+  G* gp = nullptr;
+  Fork* fork = nullptr;
+  if (owner->p_ == victim) {  // H1
+    gp = victim->runq_.take_next();
+    if (gp == nullptr) fork = victim->forks_.pop_oldest();
+  }
   owner->claim_.end_visit();
-  return gp;
+  return fork != nullptr ? begin_fork(fork) : gp;
 }
 
 // About 50 us of plain loads before the sleep that costs its waker 12: with one connection in a request-response exchange this is four times
@@ -431,7 +444,7 @@ bool Sched::work_anywhere(P* pp) noexcept {
   const std::int64_t now = now_ns();
   for (int i = 0; i < made; ++i) {
     P* other = ps_[i].get();
-    if (!(scouted ? other->runq_.ring_empty() : other->runq_.empty())) return true;
+    if (!(scouted ? other->runq_.ring_empty() : other->runq_.empty() && other->forks_.empty())) return true;
     if (other != pp && other->timers_.next_when() <= now && i < procs_.load(relaxed)) return true;
   }
   return false;
@@ -440,7 +453,7 @@ bool Sched::work_anywhere(P* pp) noexcept {
 bool Sched::next_anywhere() const noexcept {
   const int procs = procs_.load(acquire);  // [PROCS] so many Ps are there
   for (int i = 0; i < procs; ++i) {
-    if (ps_[i]->runq_.peek_next() != nullptr) return true;
+    if (ps_[i]->runq_.peek_next() != nullptr || !ps_[i]->forks_.empty()) return true;
   }
   return false;
 }
@@ -589,7 +602,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
   if (mp->parked_ && mp->p_ != nullptr) [[likely]]
     mp->cur_ = nullptr;  // what after_resume() comes to
   else
-    after_resume(mp, gp);
+    after_resume(mp, mp->cur_);  // another one, if gp was lent and its guest has settled
 }
 
 // Its frame came back and has neither parked, nor yielded, nor ended: the compiler has lost a coroutine's body. The g is still ours.
@@ -627,7 +640,7 @@ void Sched::finish(M* mp, G* gp) noexcept {
   std::exception_ptr thrown = std::exchange(mp->thrown_, nullptr);
   if (main_.load(relaxed) == gp) main_.store(nullptr, relaxed);  // before this P can go idle: the caller of run() is about to stop us
   mp->claim_.exit();
-  gp->root_->handle().destroy();
+  if (!ForkJoin::is_fork(gp->end_)) gp->root_->handle().destroy();  // FJ6
   if (gp->end_ != nullptr)
     gp->end_->ended(gp->end_, gp, &thrown);
   else if (thrown)
@@ -686,21 +699,26 @@ void Sched::run_locked(M* mp, G* gp) noexcept {
 // ---- starting and readying
 
 G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
+  return new_g(root, where, end, tls_m != nullptr && tls_m->cur_ != nullptr ? running_id(tls_m->cur_) : 0, 0);
+}
+
+G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end, std::uint64_t parent_id, std::uint64_t id) {
   require_no_fork();
   M* mp = tls_m;
   G* gp = nullptr;
-  std::uint64_t id = 0;
   if (mp != nullptr) {
     if (mp->free_gs_.empty() && !gs_from_global(mp->free_gs_)) mp->free_gs_.push_front(g_from_slab());
     gp = mp->free_gs_.pop_front();
     __builtin_prefetch(mp->free_gs_.front(), 1);  // for the next one: after a million gs at once they are far away
     // A batch that began before the parent's id is dropped: a child's id is above its parent's, so that descending ids are an order in which
     // a stop may destroy frames (a child refers to what its parent lent it).
-    if (mp->next_id_ == mp->end_id_ || (mp->cur_ != nullptr && mp->next_id_ <= mp->cur_->id_)) {
-      mp->next_id_ = take_ids(16);
-      mp->end_id_ = mp->next_id_ + 16;
+    if (id == 0) {
+      if (mp->next_id_ == mp->end_id_ || mp->next_id_ <= parent_id) {
+        mp->next_id_ = take_ids(16);
+        mp->end_id_ = mp->next_id_ + 16;
+      }
+      id = mp->next_id_++;
     }
-    id = mp->next_id_++;
   } else {
     GList some;
     gp = gs_from_global(some) ? some.pop_front() : g_from_slab();
@@ -714,11 +732,11 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   gp->waiter_ = nullptr;
   gp->last_await_.store(std::source_location{}, relaxed);
   store_shared(gp->id_, id);
-  store_shared(gp->parent_id_, mp != nullptr && mp->cur_ != nullptr ? mp->cur_->id_ : 0);
+  store_shared(gp->parent_id_, parent_id);
   store_shared(gp->created_at_, where);
   gp->end_ = end;
   gp->reason_ = WaitReason::none;
-  gp->locked_ = gp->started_ = false;
+  gp->locked_ = gp->started_ = gp->lent_ = false;
   gp->withdrawal_ = nullptr;
   root->g_ = gp;
   if (detect_deadlock_ && !has_main_) {
@@ -730,6 +748,11 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end) {
   else
     off_p_spawned_.fetch_add(1, relaxed);
   return gp;
+}
+
+void Sched::unmake_g(M* mp, G* gp) noexcept {
+  mp->finished_.store(mp->finished_.load(relaxed) + 1, relaxed);
+  mp->free_gs_.push_front(gp);
 }
 
 void Sched::start(G* gp) noexcept {
@@ -970,6 +993,10 @@ void Sched::retire(M* mp, P* pp) noexcept {
   bool inherit = false;
   while (G* gp = pp->runq_.pop(&inherit)) {
     push_global(gp);
+    wake_one();
+  }
+  while (Fork* fork = pp->forks_.pop_oldest()) {
+    if (G* gp = begin_fork(fork)) push_global(gp);
     wake_one();
   }
   end_spinning(mp);

@@ -18,6 +18,7 @@
 #include "gmp/detail/base/random.hpp"
 #include "gmp/detail/netpoll/op.hpp"
 #include "gmp/detail/park.hpp"
+#include "gmp/detail/sched/fork.hpp"
 #include "gmp/detail/sched/g.hpp"
 #include "gmp/detail/sched/options.hpp"
 #include "gmp/detail/sched/stats.hpp"
@@ -88,8 +89,9 @@ struct GExtra {
   const void* unwinding_ = nullptr;  // the exception object whose way up `trail_` is
   std::vector<std::source_location> trail_;
 };
-GExtra& extra_of(G* gp);                   // by the g itself, as the next two
+GExtra& extra_of(G* gp);                   // by the g itself, as the next three
 void drop_extra(G* gp) noexcept;
+GExtra* swap_extra(G* gp, GExtra* extra) noexcept;
 void set_name(G* gp, std::string name);
 std::string name_of(G* gp);                // by anybody
 
@@ -154,6 +156,7 @@ struct alignas(cache_line) P : Immovable {
   Atomic<std::uint32_t> tick_{0};       // switches that began a slice; owner writes, sysmon reads
   std::uint32_t loops_ = 0;             // rounds of the loop
   std::uint32_t timed_loop_ = 1;        // the one in which what becomes runnable is stamped: latency.hpp
+  ForkList forks_;                      // children of all()s that nobody has begun; owner, takers and visitors (H1)
   bool on_trial_ = false;               // it runs a fresh g beside hogs (Lanes), or has just run it; owner or taker
   Atomic<M*> m_{nullptr};               // its owner, or the M that watches it while idle; null: never started. Owner or taker writes
   std::unique_ptr<Poller> poller_;      // made by its first M
@@ -192,6 +195,8 @@ class Sched : Immovable {
 
   // ---- for the language floor
   G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; off its own Ms under enter_if_running()
+  G* new_g(FrameLink* root, std::source_location where, GEnd* end, std::uint64_t parent_id, std::uint64_t id);  // id 0: one above its parent's
+  void unmake_g(M* mp, G* gp) noexcept;                              // it has not been started
   void start(G* gp) noexcept;                                        // queue it for the first time
   void stop();
 
@@ -246,6 +251,8 @@ class Sched : Immovable {
 
  private:
   friend class Sysmon;
+  friend class ForkJoin;
+  friend void settle(FrameLink&);
 
   static void* m_thread(void* mp);
   void m_main(M* mp) noexcept;
@@ -273,6 +280,13 @@ class Sched : Immovable {
   void queue_next(M* mp, G* gp) noexcept;
   void queue_globally(G* gp) noexcept;
   void push_global(G* const* gs, std::uint32_t count) noexcept;
+  G* g_of(Fork* fork);  // fork.cpp, as the next ones
+  void share_fork(P* pp) noexcept {
+    if (idle_.hungry()) [[unlikely]] share_fork_slow(pp);
+  }
+  void share_fork_slow(P* pp) noexcept;
+  G* take_fork(P* pp) noexcept;
+  G* begin_fork(Fork* fork) noexcept;
   void put_in_order(P* pp) noexcept;  // hogs.cpp, as the next ones
   void end_trial(P* pp) noexcept;
   void limit_fresh(bool fewer) noexcept;
@@ -346,6 +360,9 @@ struct Inside : Immovable {
   M* mp_;
   bool was_inside_;
 };
+
+/// The id of who runs on gp.
+inline std::uint64_t running_id(G* gp) noexcept { return gp->lent_ ? ForkJoin::guest_of(gp)->join_->guest_id() : gp->id_; }
 
 /// The root frame of gp has ended with that exception (or none); its M's loop does the rest.
 void g_ended(G* gp, std::exception_ptr&& thrown) noexcept;

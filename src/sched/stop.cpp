@@ -179,8 +179,14 @@ void Sched::teardown() {
     }
   }
 
+  for (G* gp : gs) {
+    if (!gp->lent_) continue;
+    ForkJoin* join = ForkJoin::guest_of(gp)->join_;  // FJ4
+    join->take_back(gp);
+    gp->leaf_ = join->leaf();
+  }
   for (G* gp : gs) {  // joiners first: what they are told by may lie in a frame
-    if (gp->end_ == nullptr || is_foreign(gp)) continue;
+    if (gp->end_ == nullptr || (is_foreign(gp) && !ForkJoin::is_fork(gp->end_))) continue;
     std::exception_ptr stopped = std::make_exception_ptr(std::runtime_error("executor stopped"));
     gp->end_->ended(gp->end_, gp, &stopped);
   }

@@ -149,7 +149,7 @@ void Sysmon::run() noexcept {
 }
 
 bool Sysmon::has_work(P* pp, std::int64_t now) const noexcept {
-  return !pp->runq_.empty() || sched_.global_size_.load(relaxed) != 0 || pp->timers_.next_when() <= now ||
+  return !pp->runq_.empty() || !pp->forks_.empty() || sched_.global_size_.load(relaxed) != 0 || pp->timers_.next_when() <= now ||
          (pp->poller_ != nullptr && pp->poller_->in_flight() != 0);
 }
 

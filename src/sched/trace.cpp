@@ -92,6 +92,11 @@ void trace_end(M* mp) noexcept {
   note(mp, TraceKind::end, 0, static_cast<std::uint64_t>(how) | reason << 8);
 }
 
+void trace_settle(M* mp, G* guest) noexcept {
+  note(mp, TraceKind::end, 0, static_cast<std::uint64_t>(TraceEnd::waits) | static_cast<std::uint64_t>(WaitReason::all) << 8);
+  note(mp, TraceKind::begin, guest->id_, std::bit_cast<std::uint64_t>(guest->created_at_));
+}
+
 void trace_ready(M* mp, G* gp) noexcept {
   if (mp != nullptr) return note(mp, TraceKind::ready, gp->id_, 0);
   const std::uint32_t session = trace_session.load(acquire);  // [TRACE-SESSION]

@@ -74,6 +74,7 @@ inline bool watched() noexcept { return watches.load(relaxed) != 0; }  // an M t
 
 // What an M notes, while watched(). Compiled, and out of the way.
 void trace_begin(M* mp, G* gp) noexcept;
+void trace_settle(M* mp, G* guest) noexcept;  // its g sleeps in an all(), and a child of it goes on
 void trace_end(M* mp) noexcept;        // its g has come back: the M knows how
 void trace_ready(M* mp, G* gp) noexcept;  // null: a thread that is no M
 void trace_wait(G* gp, WaitReason reason) noexcept;

@@ -1,4 +1,4 @@
-// src/task/promise.cpp — the rare steps of a frame: the 64th transfer, the end of a root, an exception on its way up.
+// src/task/promise.cpp — the rare steps of a frame: the end of a root, an exception on its way up.
 // Go: runtime/proc.go (goexit0), runtime/panic.go.  Room: task (floor 4).
 #include "gmp/detail/task/promise.hpp"
 
@@ -8,13 +8,13 @@
 
 namespace gmp::detail {
 
-std::coroutine_handle<> trampoline(G* gp, std::coroutine_handle<> next) noexcept {
-  gp->depth_ = 0;
-  gp->m_->next_ = next;
+std::coroutine_handle<> root_ended(FrameLink& root) noexcept {
+  G* gp = root.g_;
+  std::exception_ptr& thrown = static_cast<PromiseBase&>(root).exception_;
+  if (gp->lent_) return ForkJoin::guest_of(gp)->join_->guest_ended(gp, std::move(thrown));
+  g_ended(gp, std::move(thrown));
   return std::noop_coroutine();
 }
-
-void root_ended(G* gp) noexcept { g_ended(gp, std::move(static_cast<PromiseBase*>(gp->root_)->exception_)); }
 
 // The trail begins with the frame that the exception leaves first, and grows by one each frame further up. Another exception object begins
 // another trail: the last one was caught.

@@ -105,7 +105,8 @@ void outside_hope_ends() noexcept {}
 void* frame_alloc(std::size_t size) { return ::operator new(size); }
 void frame_free(void* frame, std::size_t) noexcept { ::operator delete(frame); }
 std::coroutine_handle<> trampoline(G*, std::coroutine_handle<> next) noexcept { return next; }
-void root_ended(G*) noexcept {}
+std::coroutine_handle<> root_ended(FrameLink&) noexcept { return std::noop_coroutine(); }
+void settle(FrameLink&) {}
 void note_unwinding(FrameLink&) noexcept {}
 void throw_task_awaited() { throw std::logic_error("task already awaited"); }
 void throw_empty_task() { throw std::invalid_argument("go: empty task"); }

@@ -98,8 +98,9 @@ struct alignas(cache_line) G {
   FrameLink* leaf_ = nullptr;             // the innermost frame: where it goes on
   Atomic<std::uint32_t> status_{0};       // Status, and the bits
   std::uint8_t depth_ = 0;                // transfers since the M's loop resumed it; bounded, since g++ has no tail calls in every mode
-  bool locked_ = false;                   // lock_os_thread: runs on extra_->locked_m_ only
-  bool started_ = false;                  // has run before
+  bool locked_ : 1 = false;               // lock_os_thread: runs on extra_->locked_m_ only
+  bool started_ : 1 = false;              // has run before
+  bool lent_ : 1 = false;                 // to a child of an all(), whose root_ and end_ it has: fork.hpp
   WaitReason reason_ = WaitReason::none;
   M* m_ = nullptr;                        // the M that runs it; valid while running
   G* schedlink_ = nullptr;                // in a batch, or the free list; while runnable: when it became so, or null (latency.hpp)

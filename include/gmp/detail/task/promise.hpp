@@ -2,8 +2,7 @@
 // Go: none (the compiler's calls and stack frames).  Room: task (floor 4).
 //
 // A Task is lazy.  `co_await task` links the child to the parent and transfers to it; the child's end transfers back; the end of a root
-// frame (no parent) finishes the g.  No step relies on tail calls, which g++ 12 makes only from -O2 on and never under a sanitizer: after
-// 64 nested transfers the next handle goes to the M's loop, which resumes it from its own, flat, stack.
+// frame (no parent) finishes the g, or the child of an all().
 #pragma once
 
 #include <coroutine>
@@ -18,7 +17,9 @@
 #include "gmp/detail/base/assert.hpp"
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/sched/abandon.hpp"
+#include "gmp/detail/sched/fork.hpp"
 #include "gmp/detail/sched/frame_alloc.hpp"
+#include "gmp/detail/sched/transfer.hpp"
 #include "gmp/detail/task/operation.hpp"
 
 namespace gmp {
@@ -32,19 +33,8 @@ template <class T>
 class TaskPromise;
 struct TaskAccess;
 
-inline constexpr std::uint32_t transfer_depth_max = 64;
-
-/// Leaves `next` to the M's loop; returns the no-op coroutine.
-std::coroutine_handle<> trampoline(G* gp, std::coroutine_handle<> next) noexcept;
-
-/// Goes on in `next`: directly at most 64 deep, then by way of the loop.
-inline std::coroutine_handle<> transfer(G* gp, std::coroutine_handle<> next) noexcept {
-  if (++gp->depth_ < transfer_depth_max) [[likely]] return next;
-  return trampoline(gp, next);
-}
-
-/// The root frame of gp has ended: the M's loop destroys it after resume() has returned, never the frame itself.
-void root_ended(G* gp) noexcept;
+/// A root frame has ended: that of a g the M's loop destroys after resume() has returned, never the frame itself. Returns what goes on.
+std::coroutine_handle<> root_ended(FrameLink& root) noexcept;
 
 /// An exception leaves a frame: remembered as a stack trail for the panic that it may become.
 void note_unwinding(FrameLink& frame) noexcept;
@@ -59,8 +49,7 @@ class FinalAwaiter {
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) const noexcept {
     FrameLink& link = frame.promise();
     if (link.parent_ != nullptr) [[likely]] return transfer(link.g_, link.parent_->handle());
-    root_ended(link.g_);
-    return std::noop_coroutine();
+    return root_ended(link);
   }
   void await_resume() const noexcept {}
 };
@@ -103,12 +92,20 @@ class PromiseBase : public FrameLink {
   }
   template <Operation Op>
   typename std::remove_cvref_t<Op>::Awaiter await_transform(Op&& op, std::source_location here = std::source_location::current()) {
+    if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return typename std::remove_cvref_t<Op>::Awaiter(g_, std::forward<Op>(op));
   }
+  template <class All>
+    requires requires { typename std::remove_cvref_t<All>::all_tag; }
+  typename std::remove_cvref_t<All>::Awaiter await_transform(All&& all, std::source_location here = std::source_location::current()) {
+    note_await(here);
+    return typename std::remove_cvref_t<All>::Awaiter(all);
+  }
   template <class A>
-    requires(!Operation<A> && !is_task<std::remove_cvref_t<A>>)
+    requires(!Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; })
   ForeignAwaiter<A&&> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
+    if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return ForeignAwaiter<A&&>(g_, std::forward<A>(awaitable));
   }
