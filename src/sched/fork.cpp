@@ -107,6 +107,11 @@ inline void ForkJoin::lend(G* gp, Fork* fork) noexcept {
   outer_root_ = gp->root_;
   outer_end_ = gp->end_;
   outer_lent_ = gp->lent_;
+  lend_again(gp, fork);
+}
+
+// Since the last guest nothing has happened to gp.
+inline void ForkJoin::lend_again(G* gp, Fork* fork) noexcept {
   gp->root_ = fork->root_;
   gp->end_ = fork;
   gp->lent_ = true;
@@ -135,7 +140,8 @@ void ForkJoin::keep_extra(G* gp) noexcept {
 std::coroutine_handle<> ForkJoin::guest_ended(G* gp, std::exception_ptr&& thrown) noexcept {
   if (thrown) [[unlikely]] note(std::move(thrown));
   Fork* next = nullptr;
-  if (++ended_here_ != children_) {
+  ++ended_here_;
+  if (ended_here_ != children_) {
     M* mp = gp->m_;
     Inside inside(mp);
     P* pp = mp->p_;
@@ -148,7 +154,7 @@ std::coroutine_handle<> ForkJoin::guest_ended(G* gp, std::exception_ptr&& thrown
   if (next != nullptr) {
     const std::uint32_t why = attention.load(relaxed) != 0 ? gp->m_->attend_.load(relaxed) : 0;
     if (why != 0) [[unlikely]] return go_on_later(gp->m_, next, why);
-    lend(gp, next);
+    lend_again(gp, next);
     return transfer(gp, next->root_->handle());
   }
   if (ended_here_ != children_ && wait()) return std::noop_coroutine();
@@ -260,7 +266,7 @@ void settle(FrameLink& leaf) {
       if (!join->outer_lent_) break;
     }
   } catch (...) {
-    while (G* unused = made.pop_front()) sched->unmake_g(mp, unused);
+    while (G* unused = made.pop_front()) Sched::put_away(mp, unused);
     throw;
   }
   FrameLink* at = &leaf;
@@ -316,7 +322,7 @@ void Sched::share_fork_slow(P* pp) noexcept {
 }
 
 // By the owner, of what its joiners have left. Null: there was no memory for a G, which counts as the child's exception; or, beside hogs, it waits with
-// others that are fresh.
+// others that are fresh (lanes.hpp): all that are left do so then, for where one waits for its turn, nobody who sleeps need know of the others.
 G* Sched::take_fork(P* pp) noexcept {
   Fork* fork = pp->forks_.pop_newest();
   share_fork(pp);

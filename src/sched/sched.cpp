@@ -654,6 +654,11 @@ void Sched::finish(M* mp, G* gp) noexcept {
   }
   drop_extra(gp);
   gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS] dumps skip it
+  put_away(mp, gp);
+}
+
+// gp is dead, or has never lived: it is kept for the next one.
+void Sched::put_away(M* mp, G* gp) noexcept {
   mp->finished_.store(mp->finished_.load(relaxed) + 1, relaxed);
   mp->free_gs_.push_front(gp);
   if (mp->free_gs_.size() >= dead_gs_max) {
@@ -748,11 +753,6 @@ G* Sched::new_g(FrameLink* root, std::source_location where, GEnd* end, std::uin
   else
     off_p_spawned_.fetch_add(1, relaxed);
   return gp;
-}
-
-void Sched::unmake_g(M* mp, G* gp) noexcept {
-  mp->finished_.store(mp->finished_.load(relaxed) + 1, relaxed);
-  mp->free_gs_.push_front(gp);
 }
 
 void Sched::start(G* gp) noexcept {

@@ -196,7 +196,6 @@ class Sched : Immovable {
   // ---- for the language floor
   G* new_g(FrameLink* root, std::source_location where, GEnd* end);  // throws bad_alloc; off its own Ms under enter_if_running()
   G* new_g(FrameLink* root, std::source_location where, GEnd* end, std::uint64_t parent_id, std::uint64_t id);  // id 0: one above its parent's
-  void unmake_g(M* mp, G* gp) noexcept;                              // it has not been started
   void start(G* gp) noexcept;                                        // queue it for the first time
   void stop();
 
@@ -263,6 +262,7 @@ class Sched : Immovable {
   void execute(M* mp, G* gp, bool inherit) noexcept;
   void after_resume(M* mp, G* gp) noexcept;
   void finish(M* mp, G* gp) noexcept;
+  static void put_away(M* mp, G* gp) noexcept;
   void park_m(M* mp) noexcept;
   void park_without_p(M* mp) noexcept;
   bool spin_before_sleep(M* mp, P* pp) noexcept;

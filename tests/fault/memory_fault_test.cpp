@@ -36,6 +36,7 @@
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "support/burn.hpp"
 #include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/replaced_new.hpp"
@@ -47,12 +48,14 @@
 namespace {
 
 constinit std::atomic<long> until_failure{0};  // allocations, the failing one included; 0 or less: none fails
+constinit std::atomic<std::size_t> too_large{~std::size_t{0}};  // from this size on all fail
 constinit std::atomic<long> failures{0};
 constinit std::atomic<long> outstanding{0};
 
 }  // namespace
 
 void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (size >= too_large.load(std::memory_order_relaxed)) return nullptr;
   if (until_failure.load(std::memory_order_relaxed) > 0 && until_failure.fetch_sub(1, std::memory_order_relaxed) == 1) {
     failures.fetch_add(1, std::memory_order_relaxed);
     return nullptr;
@@ -388,6 +391,62 @@ Task<> use_gs() {
 
 TEST(MemoryFault, ProgramsOfGsEndWithBadAllocAndLeakNothing) {
   with_allocation_failures([] { Executor(options(1)).run(use_gs); }, true);
+}
+
+/// Guests of guests; the innermost one computes until its sibling has begun on another thread, and ends before that.
+Task<int> joins_deep_down(int depth) {
+  if (depth > 0) {
+    auto [below] = co_await all(joins_deep_down(depth - 1));
+    co_return below + 1;
+  }
+  std::atomic<bool> begun{false};
+  auto computes = [&begun]() -> Task<> {
+    while (!begun) test::burn(10us);
+    co_return;
+  };
+  auto ends_later = [&begun]() -> Task<> {
+    begun = true;
+    test::burn(5ms);
+    co_return;
+  };
+  co_await all(computes(), ends_later());
+  co_return 0;
+}
+
+// G records come in slabs of 64 KiB.
+TEST(MemoryFault, ChildrenOfAllWithoutAG) {
+  for (const int procs : {1, 2}) {
+    Executor ex(options(procs));
+    ex.run([]() -> Task<> {
+      constexpr int given_back = 200, depth = 300;
+      const auto some = make_chan<int>(), rest = make_chan<int>();
+      const auto park = [](Chan<int> gate) -> Task<> { co_await gate.recv(); };
+      WaitGroup parked_some, parked_rest;
+      for (int i = 0; i < given_back; ++i) parked_some.go(park, some);
+      too_large = 60'000;
+      try {
+        for (;;) parked_rest.go(park, rest);
+      } catch (const std::bad_alloc&) {
+      }
+      const auto asks = []() -> Task<bool> {
+        try {
+          co_await yield();
+        } catch (const std::bad_alloc&) {
+          co_return true;
+        }
+        co_return false;
+      };
+      auto [refused, again] = co_await all(asks(), asks());
+      EXPECT_TRUE(refused && again);  // there was none for it
+      some.close();
+      co_await parked_some.wait();
+      const int deep = co_await joins_deep_down(depth);
+      EXPECT_EQ(deep, depth);
+      too_large = ~std::size_t{0};
+      rest.close();
+      co_await parked_rest.wait();
+    });
+  }
 }
 
 TEST(MemoryFault, ProgramsThatUseTheNetEndWithBadAllocOrEnomemAndLeakNothing) {

@@ -109,6 +109,7 @@ class ForkJoin : Immovable {
   std::coroutine_handle<> go_on_later(M* mp, Fork* next, std::uint32_t why) noexcept;
   void begin_apart(Fork* forks, std::size_t count) noexcept;
   void lend(G* gp, Fork* fork) noexcept;
+  void lend_again(G* gp, Fork* fork) noexcept;
   void return_g(G* gp) noexcept;
   bool wait() noexcept;
   void wait_without_g() noexcept;
@@ -121,9 +122,9 @@ class ForkJoin : Immovable {
   std::size_t children_ = 0;
   std::size_t ended_here_ = 0;       // as guests
   FrameLink* outer_root_ = nullptr;  // what its G is when it is not lent
-  GEnd* outer_end_ = nullptr;
   bool outer_lent_ = false;          // it is itself a guest, of outer()
   bool extra_is_guests_ = false;     // the G's extra_; the joiner's is kept here
+  GEnd* outer_end_ = nullptr;        // not beside outer_root_: g++ would load both at once from G, where they are two fresh stores, and wait
   GExtra* kept_extra_ = nullptr;
   // everybody's
   ForkJoin* outer_join_ = nullptr;   // it began as a guest of this one
