@@ -16,8 +16,7 @@
 //   FJ1  a Fork in a P's list is unbegun, and touched by who may touch the P (H1).  Who takes it out begins it.
 //   FJ2  forks leave the front of a list in the reverse order of their coming, so the joiner's next child is the front one, or is not its own any more:
 //        somebody has it, or the M has another P.  It sleeps then; it never takes what lies deeper.
-//   FJ3  count_ is the children that have not ended, those that end as guests left in, and one.  The joiner takes off the guests and the one when it
-//        sleeps, or never, if all were guests; sleeper_ is written before.  Who brings it to 0 wakes the joiner, and touches nothing after.   [FORK-COUNT]
+//   FJ3  fork_count.hpp says who is last.  Who sleeps is in sleeper_ before the joiner leaves; a child that was last touches nothing of it after the wake.
 //   FJ4  a lent G has its guest's root_ and end_; what it had before is in the guest's ForkJoin.  It is running, but in one case: it gave way and
 //        its guest is unbegun.  So a dump never sees a guest's frames as the joiner's, and a stop takes the G back (take_back).
 //   FJ5  ids ascend from joiner to child, for a stop destroys frames in descending order (a child refers to what its joiner lent it).  So a guest has an
@@ -65,7 +64,7 @@ std::coroutine_handle<> ForkJoin::begin(FrameLink& leaf, Fork* forks, std::size_
     P* pp = mp->p_;
     here = !apart && pp != nullptr;
     children_ = ended_here_ = count;  // where there is no child, it has ended
-    count_.store(count + 1, relaxed);  // FJ3: nobody else knows us
+    count_.open(count);
     for (std::size_t i = count; i-- > 0;) {
       Fork* fork = &forks[i];
       if (fork->root_ == nullptr) continue;
@@ -189,8 +188,7 @@ bool ForkJoin::wait() noexcept {
   G* gp = leaf_->g_;
   sleeper_ = gp;
   park_begin(gp, *leaf_, WaitReason::all, nullptr);
-  const std::size_t ours = ended_here_ + 1;
-  if (count_.fetch_sub(ours, acq_rel) != ours) return true;  // [FORK-COUNT]
+  if (!count_.leave(ended_here_)) return true;
   park_abort(gp);
   return give_way(gp, *leaf_);
 }
@@ -198,8 +196,7 @@ bool ForkJoin::wait() noexcept {
 // A guest that must wait, and there is no memory for a G of its own: its thread waits, as in blocking(f), so its P goes to others.
 GMPCORO_NOINLINE void ForkJoin::wait_without_g() noexcept {
   G* gp = leaf_->g_;
-  const std::size_t ours = ended_here_ + 1;
-  if (count_.fetch_sub(ours, acq_rel) == ours) return;  // [FORK-COUNT]
+  if (count_.leave(ended_here_)) return;
   blocking_begin(gp);
   while (over_.load(acquire) == 0) futex_wait(&over_, 0);  // [FORK-OVER]
   static_cast<void>(blocking_end(gp));  // without its P it goes on to its next await
@@ -213,9 +210,8 @@ void ForkJoin::sleep(G* gp) noexcept {
   gp->step_ = nullptr;
   gp->reason_ = WaitReason::all;
   gp->since_ns_ = coarse_now_ns();
-  const std::size_t ours = ended_here_ + 1;
-  static_cast<void>(status::begin_wait(gp));  // nobody withdraws it
-  count_.fetch_sub(ours, acq_rel);            // [FORK-COUNT] not the last
+  static_cast<void>(status::begin_wait(gp));         // nobody withdraws it
+  static_cast<void>(count_.leave(ended_here_));  // it is not last
 }
 
 void ForkJoin::note(std::exception_ptr&& thrown) noexcept {
@@ -225,7 +221,7 @@ void ForkJoin::note(std::exception_ptr&& thrown) noexcept {
 
 void ForkJoin::child_ended(std::exception_ptr&& thrown) noexcept {
   if (thrown) note(std::move(thrown));
-  if (count_.fetch_sub(1, acq_rel) != 1) return;  // [FORK-COUNT]
+  if (!count_.child_ended()) return;
   if (sleeper_ != nullptr) return ready(sleeper_);
   over_.store(1, release);  // [FORK-OVER] it may be gone now: what futex_wake wakes in its place looks again
   futex_wake(&over_, 1);

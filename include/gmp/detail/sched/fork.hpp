@@ -11,6 +11,7 @@
 
 #include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/base/config.hpp"
+#include "gmp/detail/sched/fork_count.hpp"
 #include "gmp/detail/sched/g.hpp"
 #include "gmp/detail/sys/lock.hpp"
 
@@ -131,8 +132,8 @@ class ForkJoin : Immovable {
   std::uint64_t joiner_id_ = 0;      // or as a g
   Lock lock_;
   std::exception_ptr first_;         // lock_, until the last child has ended
-  Atomic<std::size_t> count_{0};     // FJ3
-  G* sleeper_ = nullptr;             // FJ3; null: the joiner's thread sleeps
+  ForkCount count_;
+  G* sleeper_ = nullptr;             // FC2; null: the joiner's thread sleeps
   Atomic<std::uint32_t> over_{0};    // futex, for that thread
   Atomic<std::uint64_t> guest_id_{0};
 };
