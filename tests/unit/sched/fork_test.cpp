@@ -231,7 +231,8 @@ TEST(Fork, PsComeAndGoMeanwhile) {
     });
     std::atomic<int> turns{0};
     for (int i = 0; i < 20; ++i) {
-      const long n = co_await leaves(10, i % 2 == 0 ? 0 : 50, turns);
+      const int every = i % 2 == 0 ? 0 : 50;
+      const long n = co_await leaves(10, every, turns);
       EXPECT_EQ(n, 1024);
     }
     over = true;
