@@ -97,8 +97,8 @@ class CondAwaiter : public OperationAwaiter<CondAwaiter> {
  private:
   void abandoned() noexcept;
 
-  Cond& cond_;
   bool parked_ = false;
+  Cond& cond_;
   Late<CondWaiter> waiter_;
 };
 

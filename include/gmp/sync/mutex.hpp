@@ -164,8 +164,8 @@ class MutexLockAwaiter : public OperationAwaiter<MutexLockAwaiter> {
   void await_resume() const noexcept {}
 
  protected:
-  Mutex& mutex_;
   Late<MutexWaiter> waiter_;
+  Mutex& mutex_;
 };
 
 class MutexScopedLockAwaiter : public MutexLockAwaiter {

@@ -143,8 +143,8 @@ class OnceCallAwaiter : public OperationAwaiter<OnceCallAwaiter<F>> {
 
  private:
   OnceState& once_;
-  F f_;
   Late<OnceWaiter> waiter_;
+  F f_;  // not beside once_: g++ would take both at once from where they have just been stored one by one, and wait (operation.hpp)
 };
 
 /// A Task that the first caller awaits in place of the operation, as a child of its own frame.

@@ -212,8 +212,8 @@ class RWMutexLockAwaiter : public OperationAwaiter<RWMutexLockAwaiter> {
   void await_resume() const noexcept {}
 
  protected:
-  RWMutex& rw_;
   Late<RWMutexWriter> waiter_;
+  RWMutex& rw_;
 };
 
 class RWMutexScopedLockAwaiter : public RWMutexLockAwaiter {
@@ -232,8 +232,8 @@ class RWMutexRLockAwaiter : public OperationAwaiter<RWMutexRLockAwaiter> {
   void await_resume() const noexcept {}
 
  protected:
-  RWMutex& rw_;
   Late<RWMutexReader> waiter_;
+  RWMutex& rw_;
 };
 
 class RWMutexScopedRLockAwaiter : public RWMutexRLockAwaiter {

@@ -126,8 +126,8 @@ class WaitGroupAwaiter : public OperationAwaiter<WaitGroupAwaiter> {
   }
 
  private:
-  WaitGroup& group_;
   bool tried_ = false;  // waiter_ is there
+  WaitGroup& group_;
   Late<WaitGroupWaiter> waiter_;
 };
 

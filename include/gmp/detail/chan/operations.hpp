@@ -135,8 +135,8 @@ class RecvOp<T>::Awaiter : public OperationAwaiter<Awaiter> {
   void collect() noexcept {
     if (std::exchange(slow_, false) && waiter_.get().done_) value_.set_full();
   }
-  HChan& chan_;
   bool slow_ = false;
+  HChan& chan_;
   ReceivedValue<T> value_;
   Late<ChanWaiter> waiter_;
 };
@@ -176,8 +176,8 @@ class SendAwaiter : public OperationAwaiter<Self> {
 
  private:
   Self& self() noexcept { return *static_cast<Self*>(this); }
-  HChan& chan_;
   bool slow_ = false;
+  HChan& chan_;
   Late<ChanWaiter> waiter_;
 };
 

@@ -37,7 +37,8 @@ template <class Self>
 class OperationAwaiter : Immovable {
  public:
   // The fast path stores nothing here: g++ would pair this word with its neighbour into a 16-byte move from two fresh 8-byte stores, whose
-  // forwarding fails: 5 ns of the 15 that lock and unlock cost.
+  // forwarding fails: 5 ns of the 15 that lock and unlock cost. For the same reason an awaiter has no pointer of its own first, beside g_, and does not
+  // keep side by side what its operation keeps so.
   explicit OperationAwaiter(G*) noexcept {}
 
   /// suspend(), for an awaiter of which this one is a part.
