@@ -910,7 +910,7 @@ void Sched::add_timer(Timer* timer, std::int64_t when) {
   if (mp != nullptr && mp->sched_ == this) {
     Inside inside(mp);
     if (mp->p_ != nullptr) {
-      mp->p_->timers_.add(timer, when);
+      mp->p_->timers_.add(timer, when, true);
       return;
     }
   }

@@ -8,30 +8,30 @@ namespace gmp::detail {
 
 bool GuestTimer::arm(Sched* sched, std::int64_t when_ns) {
   if (sched == nullptr) return false;
-  armed_.store(true, relaxed);  // the heap's lock publishes it
+  state_.store(State::armed, relaxed);  // the heap's lock publishes it
   try {
     if (timer_add(sched, this, when_ns)) return true;
   } catch (...) {
-    armed_.store(false, relaxed);
+    state_.store(State::away, relaxed);
     throw;
   }
-  armed_.store(false, relaxed);
+  state_.store(State::away, relaxed);
   return false;
 }
 
 bool GuestTimer::disarm() noexcept {
   LockGuard guard(lock_);
-  if (!armed_.load(relaxed) || !TimerHeap::remove(this)) return false;  // GT1
-  armed_.store(false, relaxed);
+  if (state_.load(relaxed) != State::armed || !TimerHeap::remove(this)) return false;  // GT1
+  state_.store(State::away, relaxed);
   return true;
 }
 
 bool GuestTimer::quiesce() noexcept {
   for (;;) {
     lock_.lock();
-    if (!armed_.load(relaxed)) return false;
+    if (state_.load(relaxed) != State::armed) return false;
     if (TimerHeap::remove(this)) {  // GT1
-      armed_.store(false, relaxed);
+      state_.store(State::away, relaxed);
       return true;
     }
     lock_.unlock();  // the fire ends by taking it

@@ -63,20 +63,20 @@ void TimerHeap::erase(std::uint32_t i) noexcept {
 }
 
 /// Says what others may read without the lock. Called before the lock is given back by whoever changed the heap.
-void TimerHeap::publish() noexcept {
+void TimerHeap::publish(bool awake) noexcept {
   const std::int64_t when = entries_.empty() ? never : entries_.front().when;
   const std::int64_t was = next_when_.load(relaxed);  // [TIMER-WAKE] written under lock_ only: this is our own last word
-  if (when < was) {
+  if (when < was && !awake) {
     // seq_cst: the caller of add() now looks who sleeps. Were the two reordered, a thread could read the old value, fall asleep for long,
     // and we would not see it asleep.
     next_when_.store(when, seq_cst);  // [TIMER-WAKE]
-  } else if (when > was) {
-    next_when_.store(when, relaxed);  // [TIMER-WAKE] who reads the old value only wakes too early
+  } else if (when != was) {
+    next_when_.store(when, relaxed);  // [TIMER-WAKE] who reads the old value only wakes too early, or is not the one who sleeps until then
   }
   size_.store(static_cast<std::uint32_t>(entries_.size()), relaxed);  // [TIMER-SIZE]
 }
 
-bool TimerHeap::add(Timer* timer, std::int64_t when_ns) {
+bool TimerHeap::add(Timer* timer, std::int64_t when_ns, bool awake) {
   GMPCORO_ASSERT(timer->fire != nullptr);
   LockGuard guard(lock_);
   GMPCORO_ASSERT(timer->index == Timer::npos);
@@ -84,7 +84,7 @@ bool TimerHeap::add(Timer* timer, std::int64_t when_ns) {
   if (entries_.size() == entries_.capacity())
     entries_.reserve(std::max<std::size_t>(16, 2 * entries_.capacity()));  // may throw: still whole
   push(timer, when_ns);
-  publish();
+  publish(awake);
   return timer->index == 0;
 }
 

@@ -3,10 +3,11 @@
 //
 // A Timer of a channel, a context's deadline or an after_func may be stopped, reset or dropped by any thread, while the executor whose heap it is in
 // stops and goes.
-//   GT1  the heap is touched only under lock_ while armed_, and each fire ends by taking lock_ (through), also the one with `never` by which an
+//   GT1  the heap is touched only under lock_ while it is armed, and each fire ends by taking lock_ (through), also the one with `never` by which an
 //        executor that stops gets rid of it. So an executor stays as long as anybody is at its heap: the timer is in there, and its stop must fire
 //        it, or an M of it is in the fire; and who comes later finds it not armed.
-//   GT2  giving lock_ back is the last touch of a fire that does not start it again; so its end takes lock_, whatever armed_ says.
+//   GT2  giving lock_ back is the last touch of a fire that does not start it again; so its end takes lock_, unless it was taken out of its heap before
+//        a fire, and not armed since.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ class GuestTimer : public Timer {
   void unlock() noexcept { lock_.unlock(); }
   /// quiesce(), for the last time: nobody else can arm it.
   void quiesce_alone() noexcept {
+    if (state_.load(relaxed) == State::away) return;  // GT2
     quiesce();
     unlock();
   }
@@ -42,12 +44,13 @@ class GuestTimer : public Timer {
   static bool begins(std::int64_t now) noexcept { return now != never; }
   void through() noexcept {
     LockGuard nobody_is_at_the_heap(lock_);  // GT1
-    armed_.store(false, relaxed);            // GT2
+    state_.store(State::fired, relaxed);     // GT2
   }
 
  private:
+  enum class State : std::uint8_t { away, armed, fired };
   Lock lock_;
-  Atomic<bool> armed_{false};  // read under lock_, and written, but by arm(), whose caller has it alone or lets no other one near
+  Atomic<State> state_{State::away};  // read under lock_, and written, but by who has it alone, or lets no other one near: arm(), quiesce_alone()
 };
 
 }  // namespace gmp::detail

@@ -19,17 +19,15 @@
 // stays in the past until the first has taken the timer out, so it does not fall asleep over it.
 //
 // Invariants:
-//   TH1  lock_ guards entries_, firing_, running_, and index and seq of every timer whose heap is this. It is a leaf: nothing is called
-//   under it. TH2  entries_[i].timer->index == i; a timer in no heap has index npos. heap stays what it was when the timer left: that heap
-//   knows
-//        whether it fires.
-//   TH3  entries_[i] is not before its parent (i - 1) / 4, by (when, seq). seq grows with each add: equal deadlines fire in the order
-//   added. TH4  next_when() is entries_[0].when, or `never`; written under lock_, read by anybody. TH5  after its fire has begun, this file
-//   does not touch a Timer: it may be gone. firing_ is compared, never followed. TH6  heaps outlive all timers that were ever in them (they
-//   live in the Ps, which stay until the executor is gone). TH7  heap changes only under the lock of the heap it leaves and the lock of the
-//   one it enters, or while the timer is in none. TH8  a timer is added by its owner when no fire of it runs (it is fresh, or remove_sync
-//   returned, or its fire told the owner that it is
-//        done with it), or by its own fire, to the heap that fires it. So one heap alone knows of a timer, and its fires never overlap.
+//   TH1  lock_ guards entries_, firing_, running_, and index and seq of every timer whose heap is this. It is a leaf: nothing is called under it.
+//   TH2  entries_[i].timer->index == i; a timer in no heap has index npos. heap stays what it was when the timer left: that heap knows whether it fires.
+//   TH3  entries_[i] is not before its parent (i - 1) / 4, by (when, seq). seq grows with each add: equal deadlines fire in the order added.
+//   TH4  next_when() is entries_[0].when, or `never`; written under lock_, read by anybody.
+//   TH5  after its fire has begun, this file does not touch a Timer: it may be gone. firing_ is compared, never followed.
+//   TH6  heaps outlive all timers that were ever in them (they live in the Ps, which stay until the executor is gone).
+//   TH7  heap changes only under the lock of the heap it leaves and the lock of the one it enters, or while the timer is in none.
+//   TH8  a timer is added by its owner when no fire of it runs (it is fresh, or remove_sync returned, or its fire told the owner that it is done with it),
+//        or by its own fire, to the heap that fires it. So one heap alone knows of a timer, and its fires never overlap.
 #pragma once
 
 #include <chrono>
@@ -112,7 +110,8 @@ class TimerHeap : Immovable {
 
   /// Puts a timer that is in no heap into this one (TH8: a fire that adds its timer again says timer->heap). True: it is now the earliest,
   /// so whoever sleeps until next_when() must be woken. Throws std::bad_alloc, and then nothing has changed. Any thread.
-  bool add(Timer* timer, std::int64_t when_ns);
+  /// awake: the caller is the one who sleeps until then, and looks here before.
+  bool add(Timer* timer, std::int64_t when_ns, bool awake = false);
 
   /// Takes a timer out of the heap it is in, whichever that is. True: it was in, and will not fire. False: it was never added, has fired,
   /// or its fire has begun and may be running now. Any thread.
@@ -160,7 +159,7 @@ class TimerHeap : Immovable {
   void sift_down(std::uint32_t i, const Entry& entry) noexcept;
   void push(Timer* timer, std::int64_t when_ns) noexcept;  // capacity was reserved
   void erase(std::uint32_t i) noexcept;
-  void publish() noexcept;
+  void publish(bool awake = false) noexcept;
 
   // Read by Ms that look for work, written when the earliest timer changes: on a line of its own.
   alignas(cache_line) Atomic<std::int64_t> next_when_{never};  // TH4
