@@ -146,7 +146,7 @@ struct JoinGuard {
 template <class T>
 JoinHandle<T> launch_joined(Sched* sched, JoinGuard<T>& guard, Task<> frame, std::source_location where) {
   if (sched == nullptr) throw std::runtime_error("executor stopped");
-  launch_task(sched, std::move(frame), where, guard.state_);
+  guard.state_->set_id(launch_task(sched, std::move(frame), where, guard.state_));
   return JoinHandle<T>(std::exchange(guard.state_, nullptr));
 }
 

@@ -26,6 +26,9 @@ class Failure : public std::runtime_error {
 struct Exploration {
   std::uint64_t schedules = 10'000;
   std::uint64_t seed = 1;
+  /// The net in memory has faults: now and then a dial is refused, an accept finds no descriptor left, a connection is reset, bytes come seconds late; how
+  /// often is drawn for each schedule, and for some it is never.
+  bool faults = false;
 };
 
 }  // namespace gmp::testing
@@ -58,8 +61,9 @@ namespace gmp::testing {
 ///
 /// Time stands still while some g can run. When all are blocked, it jumps to the next timer: sleeps, deadlines of contexts and connections, Timer, Ticker,
 /// after. Rethrows what leaves f. Failure: all gs wait and nothing can wake them; gs are left when f has ended, and wait; an exception left a g that nobody
-/// joins. What waits for the system (a descriptor, a file, a process), is waited for, and takes no virtual time. blocking(f) runs f at once: it must
-/// not wait for a g. A Waker or a signal from outside is waited for only when there is no timer left. gomaxprocs() is 1.
+/// joins. net::listen and net::dial of tcp and unix streams stay in memory, each test its own net, empty at first: buffers of 64 KiB, ends and resets as the
+/// system has them; of names there is localhost. What waits for the system (another descriptor, a file, a process), is waited for, and takes no virtual
+/// time. blocking(f) runs f at once: it must not wait for a g. A Waker or a signal from outside is waited for only when there is no timer left. gomaxprocs() is 1.
 /// The time is now(); a test that reads std::chrono::steady_clock reads the machine's. They are the same when the test begins.
 /// On a g, or inside another run(): std::logic_error.      Go: synctest.Test.
 template <class F>
@@ -68,11 +72,12 @@ void run(F&& f, std::source_location where = std::source_location::current()) {
 }
 
 /// Runs f again and again as run() does, each time under another schedule: at each co_await of an operation, ready or not, it is drawn which g goes on, and
-/// of what happens at one instant of virtual time anything may come first.
+/// of what happens at one instant of virtual time anything may come first. A read from a connection in memory gives some of what is there, or all.
 ///
 /// Failure if f throws, or for what run() says: what() names the seed of that schedule, for replay(), and the steps that led there. By turns a random
 /// walk, and priorities with 0 to 3 changes (PCT: a bug that takes d turns among n gs in k steps shows in one of n * k^(d-1) schedules at worst). f must do the
 /// same under the same schedule; if it does not, what() says so. f is called anew for each schedule, so what it shares should be its own.
+/// $GMPSEED, if set: the seed that a Failure has named, and that schedule alone is played; or a small number, in place of how.seed.
 ///
 ///     testing::explore({.schedules = 10'000, .seed = 1}, []() -> Task<> { … });
 template <class F>

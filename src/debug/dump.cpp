@@ -38,7 +38,7 @@ bool walk(G* gp, Walk& seen) noexcept {
   sched->enter_user();  // it stays until the g, if it must be, is queued (ST2)
   seen.reason_ = gp->reason_;
   seen.since_ns_ = gp->since_ns_;
-  seen.on_ = waits_on(gp->reason_, gp->waiter_);
+  seen.on_ = waits_on(gp);
   const FrameLink* link = gp->leaf_;
   for (; link != nullptr && seen.count_ < frames_max; link = link->parent_) seen.sites_[seen.count_++] = link->site_;
   seen.cut_ = link != nullptr;

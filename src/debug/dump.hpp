@@ -21,9 +21,11 @@ struct WaitsOn {
   std::array<const void*, most> objects{};
   std::size_t count = 0;       // may be more than are in `objects`
   std::int64_t due_ns = never;  // of a sleep
+  int fd = -1;                 // of an I/O wait
+  std::uint64_t g = 0;         // of a join
 };
-/// Of a g that waits for that reason with that waiter (or null), whose frame stays: under its scan bit.
-WaitsOn waits_on(WaitReason reason, const Waiter* w) noexcept;
+/// Of a g that waits, whose frame stays: under its scan bit.
+WaitsOn waits_on(const G* gp) noexcept;
 /// "gmp::Mutex 0x7f…, held by goroutine 3", "due in 2s"; empty: nothing is known.
 std::string to_string(WaitReason reason, const WaitsOn& on);
 

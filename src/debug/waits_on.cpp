@@ -9,7 +9,9 @@
 
 #include "debug/dump.hpp"
 #include "gmp/detail/chan/hchan.hpp"
+#include "gmp/detail/net/fd_operation.hpp"
 #include "gmp/detail/select/selection.hpp"
+#include "gmp/detail/task/join.hpp"
 #include "gmp/sync/cond.hpp"
 #include "gmp/sync/mutex.hpp"
 #include "gmp/sync/once.hpp"
@@ -52,9 +54,10 @@ std::string duration(std::int64_t ns) {
 
 }  // namespace
 
-WaitsOn waits_on(WaitReason reason, const Waiter* w) noexcept {
+WaitsOn waits_on(const G* gp) noexcept {
+  const Waiter* w = gp->waiter_;
   if (w == nullptr) return {};
-  switch (reason) {
+  switch (gp->reason_) {
     case WaitReason::chan_receive:
     case WaitReason::chan_send: return one(static_cast<const ChanWaiter*>(w)->chan_);
     case WaitReason::mutex_lock: return one(static_cast<const MutexWaiter*>(w)->mutex_);
@@ -77,6 +80,16 @@ WaitsOn waits_on(WaitReason reason, const Waiter* w) noexcept {
       }
       return on;
     }
+    case WaitReason::join: {
+      WaitsOn on;
+      on.g = static_cast<const JoinWaiter*>(w)->block_->id();
+      return on;
+    }
+    case WaitReason::io_wait: {
+      WaitsOn on;
+      if (const FdOperation* op = FdOperation::of(gp)) on.fd = op->number();
+      return on;
+    }
     default: return {};
   }
 }
@@ -89,6 +102,8 @@ std::string address_of(const void* object) {
 
 std::string to_string(WaitReason reason, const WaitsOn& on) {
   if (on.due_ns != never) return "a timer due " + duration(on.due_ns - now_ns());
+  if (on.fd >= 0) return "descriptor " + std::to_string(on.fd);
+  if (on.g != 0) return "goroutine " + std::to_string(on.g);
   if (on.count == 0) return "";
   std::string text = type_of(reason) + address_of(on.objects[0]);
   for (std::size_t i = 1; i < std::min(on.count, WaitsOn::most); ++i) text += ", " + address_of(on.objects[i]);

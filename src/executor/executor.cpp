@@ -29,15 +29,18 @@ Sched* sched_here() {
 }
 
 // From another thread the executor may be stopping at this moment: it waits until the g is started, or refuses it (ST4).
-void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) {
+std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end) {
+  const auto start = [&] {
+    G* gp = sched->new_g(&root, where, end);
+    const std::uint64_t id = gp->id_;
+    sched->start(gp);
+    return id;
+  };
   G* here = current_g();
-  if (here != nullptr && here->sched_ == sched) {
-    sched->start(sched->new_g(&root, where, end));
-    return;
-  }
+  if (here != nullptr && here->sched_ == sched) return start();
   if (!sched->enter_if_running()) throw std::runtime_error("executor stopped");
   auto leave = defer([&]() noexcept { sched->leave_user(); });
-  sched->start(sched->new_g(&root, where, end));
+  return start();
 }
 
 bool LockThreadOp::Awaiter::await_ready() {

@@ -10,6 +10,7 @@
 #include "gmp/detail/park.hpp"
 #include "gmp/net.hpp"
 #include "net/descriptor.hpp"
+#include "net/memory_net.hpp"
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
@@ -31,6 +32,10 @@ AcceptOp::Awaiter::~Awaiter() {
 
 Result<net::Conn> AcceptOp::Awaiter::await_resume() {
   operation_.check_overflow();
+  if (fd_ != nullptr && fd_->device() != nullptr) {
+    if (operation_.error()) return Result<net::Conn>(operation_.error(), operation_.take_context());
+    return Result<net::Conn>(MemoryNet::take_accepted(*fd_->device()));
+  }
   FdGuard number(operation_.take_accepted());
   if (!number) return Result<net::Conn>(operation_.error(), operation_.take_context());
   const Descriptor& listener = *fd_;
@@ -132,7 +137,7 @@ std::error_code Conn::set_keep_alive(std::chrono::seconds period) const noexcept
   if (fd == nullptr) return not_open();
   const Descriptor::Use use(fd);
   if (!use) return not_open();
-  detail::set_keep_alive(use.number(), seconds_of(period));
+  if (fd->device() == nullptr) detail::set_keep_alive(use.number(), seconds_of(period));
   return {};
 }
 

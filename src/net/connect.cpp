@@ -6,6 +6,7 @@
 #include <new>
 
 #include "net/descriptor.hpp"
+#include "net/memory_net.hpp"
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
@@ -13,6 +14,7 @@
 namespace gmp::detail {
 
 bool Connect::begin(FrameLink* leaf) noexcept {
+  if (in_memory()) return false;
   do {
     if (!open()) return false;
     const socklen_t length = addr_to_sockaddr(remote_, AF_UNSPEC, name_);
@@ -26,6 +28,19 @@ bool Connect::begin(FrameLink* leaf) noexcept {
 bool Connect::connected(void* connect) noexcept {
   Connect& self = *static_cast<Connect*>(connect);
   return !(self.goes_on() && self.begin(nullptr)) && self.over();
+}
+
+// True: by the net of a test, and it is over.
+bool Connect::in_memory() noexcept {
+  const bool stream = remote_.kind() == net::Addr::Kind::tcp || remote_.kind() == net::Addr::Kind::unix_stream;
+  try {
+    MemoryNet* net = stream ? MemoryNet::of(gp_) : nullptr;
+    if (net == nullptr) return false;
+    result_ = net->dial(remote_, network_);
+  } catch (const std::bad_alloc&) {
+    fail_errno("socket", ENOMEM);
+  }
+  return true;
 }
 
 // After a connect. True: once more. False: there is a result.

@@ -26,6 +26,7 @@ class Connect : public Chainable, Immovable {
 
  private:
   static bool connected(void* self) noexcept;
+  bool in_memory() noexcept;
   bool open() noexcept;
   bool goes_on() noexcept;
   void fail_errno(const char* call, int error) noexcept;

@@ -56,8 +56,9 @@ Descriptor* Descriptor::make_file(int fd, std::string_view name, Nature nature) 
   return made;
 }
 
-Descriptor* Descriptor::make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept {
-  return with_ends(new (std::nothrow) Descriptor(-1, network, Nature::stream, std::move(device)), local, remote);
+Descriptor* Descriptor::make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote,
+                             Nature nature) noexcept {
+  return with_ends(new (std::nothrow) Descriptor(-1, network, nature, std::move(device)), local, remote);
 }
 
 Descriptor* Descriptor::with_ends(Descriptor* made, const net::Addr& local, const net::Addr& remote) noexcept {
@@ -84,10 +85,12 @@ std::error_code Descriptor::close() noexcept {
   if (!mutex_.close_and_ref()) return closed_error();
   if (unlinks_) remove_path(local());
   // ENOTCONN and the like: then there is nobody to tell. If it is to be reset, that comes with the number's release, soon enough.
-  if (device_ != nullptr)
+  if (device_ != nullptr) {
+    if (drops_.load(relaxed)) device_->drop();
     device_->close();
-  else if (!is_file() && !drops_.load(relaxed))
+  } else if (!is_file() && !drops_.load(relaxed)) {
     ::shutdown(fd_, SHUT_RDWR);
+  }
   WakeList woken;
   {
     LockGuard guard(mutex_.lock());
@@ -177,6 +180,7 @@ std::size_t Descriptor::send_now(const void* data, std::size_t size) noexcept {
 std::error_code Descriptor::set_option(int level, int option, const void* value, unsigned size) noexcept {
   Use use(this);
   if (!use) return closed_error();
+  if (device_ != nullptr && device_->takes_options()) return {};
   if (number() < 0) return {EOPNOTSUPP, errno_category()};  // nothing of the system's below
   if (::setsockopt(number(), level, option, value, size) != 0) return last_error();
   return {};

@@ -76,7 +76,8 @@ class Descriptor : Immovable {
   /// The same for a file: pollable or regular.
   static Descriptor* make_file(int fd, std::string_view name, Nature nature) noexcept;
   /// One without a number, or null: no memory.
-  static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote) noexcept;
+  static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote,
+                          Nature nature = Nature::stream) noexcept;
 
   // ---- the handles'
   void ref_handle() noexcept { handles_.fetch_add(1, relaxed); }  // [FD-REFS] a copy of a handle that we hold

@@ -34,6 +34,10 @@ class Device : Immovable {
   virtual std::error_code shut_down(int how) noexcept = 0;
   /// Once; operations may still be in progress, and are cancelled after.
   virtual void close() noexcept = 0;
+  /// Before close(): what was not sent is dropped, and the peer sees a reset.
+  virtual void drop() noexcept {}
+  /// True: options of sockets are taken, and mean nothing.
+  virtual bool takes_options() const noexcept { return false; }
   /// The system's number below, or -1.
   virtual int number() const noexcept { return -1; }
   /// True: the layer below has the deadlines.

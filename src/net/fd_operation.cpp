@@ -303,6 +303,12 @@ void FdOperation::cancel() noexcept {
   fd_->cancel(side_);
 }
 
+const FdOperation* FdOperation::of(const G* gp) noexcept {
+  return gp->step_ == &FdOperation::step && gp->waiter_ != nullptr ? static_cast<const FdOperation*>(gp->waiter_) : nullptr;
+}
+
+int FdOperation::number() const noexcept { return fd_->native_handle(); }
+
 bool FdOperation::fails_now() noexcept {
   if (fd_->is_closed())
     fail(errc::closed);

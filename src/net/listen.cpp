@@ -8,10 +8,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <type_traits>
 
 #include "gmp/net.hpp"
 #include "net/descriptor.hpp"
 #include "net/lookup.hpp"
+#include "net/memory_net.hpp"
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
@@ -56,14 +58,21 @@ struct Bound {
   const char* network() const noexcept { return detail::network_literal(destination.network); }
 };
 
-/// A socket that is bound to the address; listening, if the purpose says so.
-Failure bind_socket(std::string_view network, std::string_view address, Purpose purpose, const ListenOptions& options, Bound& out) {
+/// Which address that is.
+Failure find_address(std::string_view network, std::string_view address, Purpose purpose, Bound& out) {
   Destination& destination = out.destination;
   if (auto why = detail::parse_destination(network, address, purpose, destination)) return why;
   if (destination.needs_resolver) {
     if (auto why = detail::resolve(destination)) return why;
   }
-  const Addr addr = out.addr = choose(destination);
+  out.addr = choose(destination);
+  return {};
+}
+
+/// A socket that is bound to it; listening, if the purpose says so.
+Failure bind_socket(std::string_view address, Purpose purpose, const ListenOptions& options, Bound& out) {
+  const Destination& destination = out.destination;
+  const Addr& addr = out.addr;
   const int family = family_for(destination.network, addr);
   sockaddr_storage name;
   const socklen_t length = detail::addr_to_sockaddr(addr, family, name);
@@ -92,7 +101,14 @@ Failure bind_socket(std::string_view network, std::string_view address, Purpose 
 template <class Handle>
 Result<Handle> make_handle(std::string_view network, std::string_view address, Purpose purpose, const ListenOptions& options) {
   Bound bound;
-  if (auto why = bind_socket(network, address, purpose, options, bound))
+  auto why = find_address(network, address, purpose, bound);
+  if constexpr (std::is_same_v<Handle, Listener>) {
+    const Addr::Kind kind = bound.addr.kind();
+    detail::MemoryNet* net = !why && (kind == Addr::Kind::tcp || kind == Addr::Kind::unix_stream) ? detail::MemoryNet::here() : nullptr;
+    if (net != nullptr) return net->listen(bound.addr, bound.network(), options);
+  }
+  if (!why) why = bind_socket(address, purpose, options, bound);
+  if (why)
     return detail::op_error<Handle>("listen", network, {}, bound.addr, std::move(why));
   const Addr local = detail::local_end(bound.fd.get(), bound.addr.kind());
   const auto nature = purpose == Purpose::listen ? Descriptor::Nature::listener : Descriptor::Nature::datagrams;

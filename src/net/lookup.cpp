@@ -16,6 +16,7 @@
 #include "gmp/go.hpp"
 #include "gmp/net.hpp"
 #include "gmp/task.hpp"
+#include "net/memory_net.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
 
@@ -120,6 +121,7 @@ Failure resolve(Destination& destination) {
   if (auto why = parse_port(destination.network.kind, destination.service, destination.port)) return why;
   for (Addr& addr : destination.addresses) addr = addr.with_port(destination.port);
   if (!destination.addresses.empty() || destination.host.empty()) return {};
+  if (MemoryNet::here() != nullptr) return lookup_failure(destination.host, errc::no_such_host);
   return ask_system(destination.network, destination.host, destination.port, destination.addresses);
 }
 

@@ -47,6 +47,7 @@ void Sched::begin_again_alone(std::uint64_t seed) noexcept {
   mp->p_->loops_ = 0;
   mp->p_->timed_loop_ = ~std::uint32_t{0};  // no g's wait is timed: it takes no time here
   mp->p_->tick_.store(0, relaxed);  // no sysmon looks at it
+  environment_->net_.reset();
   while (Timer* timer = mp->p_->timers_.take_first()) {
     if (timer->told_of_stop) timer->fire(timer, never);
   }
@@ -143,6 +144,8 @@ bool Sched::choose_alone(P* pp, G*& gp) noexcept {
   runnable.pop_back();
   return true;
 }
+
+Chance* chance_of(const G* gp) noexcept { return gp->sched_->environment(); }
 
 void Sched::gave_way() noexcept { environment_->gave_way_ = true; }
 

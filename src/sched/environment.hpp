@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "gmp/detail/base/config.hpp"
+#include "gmp/detail/park.hpp"
 #include "gmp/detail/sched/g.hpp"
 
 namespace gmp::detail {
 
-class Environment : Immovable {
+class Environment : public Chance, Immovable {
  public:
   std::int64_t now_ns_ = 0;  // the time that this thread sees
   /// True: who is next is asked of choose(), at each co_await. False: as in production.

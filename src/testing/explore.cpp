@@ -3,7 +3,8 @@
 //
 // A schedule that fails is played once more, on a fresh stage, with its steps recorded: they need not be while nothing has happened, and whether a test does the
 // same under the same schedule is known only so.
-#include <optional>
+#include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "debug/dump.hpp"
@@ -20,19 +21,34 @@ std::string in_words(const Stage::End& end) {
 
 std::string account(std::uint64_t seed, const Stage::End& end, const Stage& stage) {
   const std::string number = std::to_string(seed) + "u";
-  return "seed " + std::to_string(seed) + ": testing::replay(" + number + ", f) does it again\n" + in_words(end) + "\nwho went on, and from where:\n" + stage.steps();
+  return "seed " + std::to_string(seed) + ": testing::replay(" + number + ", f) does it again, and so does GMPSEED=" + std::to_string(seed) + "\n" + in_words(end) + "\nwho went on, and from where:\n" + stage.steps();
+}
+
+// Of $GMPSEED. 0: it says nothing.
+std::uint64_t seed_of_environment() {
+  const char* text = std::getenv("GMPSEED");
+  if (text == nullptr || *text == '\0') return 0;
+  char* end = nullptr;
+  const std::uint64_t seed = std::strtoull(text, &end, 10);
+  if (*end != '\0') throw std::invalid_argument("GMPSEED=" + std::string(text) + " is no number");
+  return seed;
 }
 
 }  // namespace
 
-void explore_test(const testing::Exploration& how, const TestFunction& make, std::source_location where) {
+void explore_test(const testing::Exploration& said, const TestFunction& make, std::source_location where) {
+  testing::Exploration how = said;
+  if (const std::uint64_t given = seed_of_environment(); Strategy::is_schedule(given))
+    return replay_test(given, make, where);
+  else if (given != 0)
+    how.seed = given;
   Stage::End end;
   std::uint64_t seed = 0, n = 0, trace = 0;
   {
     Stage stage("testing::explore()", true);
     std::uint32_t steps = 1;
     for (; n < how.schedules; ++n) {
-      seed = Strategy::seed_of(how.seed, n, steps);
+      seed = Strategy::seed_of(how.seed, n, steps, how.faults);
       end = stage.play(make, where, seed);
       if (!end.well()) break;
       if (stage.strategy().walks()) steps = stage.strategy().steps();

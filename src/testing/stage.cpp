@@ -103,7 +103,7 @@ std::size_t Stage::choose_and_note(const std::vector<G*>& runnable) {
   if (gp != nullptr) at = gp->started_ ? gp->leaf_->site_ : gp->created_at_;
   trace_ = Random(trace_ ^ (ids_[chosen] << 32) ^ at.line()).next();
   ++resumed_;
-  if (recorded_) steps_.push_back(Step{ids_[chosen], at, gp != nullptr ? name_of(gp) : std::string()});
+  if (recorded_) steps_.push_back(Step{ids_[chosen], at, gp != nullptr ? name_of(gp) : std::string(), nullptr});
   return chosen;
 }
 
@@ -116,6 +116,19 @@ void Stage::threw(G* gp, std::exception_ptr thrown) noexcept {
   with_memory([&] { panic_->info = snapshot(gp); });
 }
 
+std::uint32_t Stage::draw(std::uint32_t n) noexcept {
+  if (!chooses_) return 0;
+  const std::uint32_t drawn = strategy_.draw(n);
+  trace_ = Random(trace_ + drawn).next();
+  return drawn;
+}
+
+bool Stage::fault(const char* what) noexcept {
+  if (!chooses_ || strategy_.faults() == 0 || draw(1000) >= strategy_.faults()) return false;
+  if (recorded_) with_memory([&] { steps_.push_back(Step{0, {}, {}, what}); });
+  return true;
+}
+
 std::string Stage::steps() const {
   std::string text;
   std::size_t first = 0;
@@ -126,6 +139,10 @@ std::string Stage::steps() const {
   for (std::size_t i = first; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     text += "  " + std::to_string(i + 1) + "  ";
+    if (step.fault != nullptr) {
+      text += std::string("fault: ") + step.fault + "\n";
+      continue;
+    }
     if (step.id == 0) {
       text += "a timer fires\n";
       continue;

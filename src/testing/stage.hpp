@@ -44,6 +44,7 @@ class Stage final : Environment {
     std::uint64_t id;  // 0: a timer
     std::source_location at;
     std::string name;
+    const char* fault = nullptr;  // or this happened
   };
   struct Panic {
     std::exception_ptr thrown{};
@@ -55,6 +56,8 @@ class Stage final : Environment {
   std::size_t choose(const std::vector<G*>& runnable) noexcept override;
   void yielded(G* gp) noexcept override;
   void threw(G* gp, std::exception_ptr thrown) noexcept override;
+  std::uint32_t draw(std::uint32_t n) noexcept override;
+  bool fault(const char* what) noexcept override;
   static Options options(const std::shared_ptr<Panic>& panic);
   Task<> main(const TestFunction& make);
   std::size_t choose_and_note(const std::vector<G*>& runnable);

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace gmp::detail {
 
 namespace {
 
-constexpr std::uint32_t depth_bits = 3, steps_bits = 8;
+constexpr std::uint32_t depth_bits = 3, steps_bits = 8, fault_bits = 1;
+constexpr std::uint64_t schedule_bit = std::uint64_t{1} << 63;
+constexpr std::uint32_t fault_rates[] = {0, 3, 20, 100};  // in a thousand
 constexpr std::uint32_t depth_max = 4;
 constexpr std::uint64_t fallen = std::uint64_t{1} << 32;  // drawn priorities are above
 
@@ -26,14 +29,17 @@ std::uint32_t decode(std::uint32_t code) noexcept {
 
 }  // namespace
 
-std::uint64_t Strategy::seed_of(std::uint64_t exploration, std::uint64_t n, std::uint32_t steps) noexcept {
+std::uint64_t Strategy::seed_of(std::uint64_t exploration, std::uint64_t n, std::uint32_t steps, bool faults) noexcept {
   Random scattered(exploration);
   const std::uint64_t drawn = Random(scattered.next() + n).next();
-  return (drawn << (depth_bits + steps_bits)) | (std::uint64_t{encode(steps)} << depth_bits) | (n % (depth_max + 1));
+  return schedule_bit | (drawn << (depth_bits + steps_bits + fault_bits)) | (std::uint64_t{faults} << (depth_bits + steps_bits)) |
+         (std::uint64_t{encode(steps)} << depth_bits) | (n % (depth_max + 1));
 }
 
 void Strategy::begin(std::uint64_t seed) {
   random_ = Random(seed);
+  draws_ = Random(~seed);
+  faults_ = (seed >> (depth_bits + steps_bits) & 1) != 0 ? fault_rates[draws_.below(std::size(fault_rates))] : 0;
   depth_ = static_cast<std::uint32_t>(seed) & ((1u << depth_bits) - 1);
   steps_ = 0;
   lowest_ = fallen;

@@ -95,8 +95,9 @@ Sched* sched_of_this_thread() noexcept { return sched_here(); }
 
 bool timer_add(Sched* sched, Timer* timer, std::int64_t when_ns) { return executor_of(sched).add(timer, when_ns); }
 
-void launch(Sched* sched, FrameLink& root, std::source_location, GEnd*) {
+std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location, GEnd*) {
   if (!executor_of(sched).launch(root)) throw std::runtime_error("executor stopped");
+  return 0;
 }
 
 void outside_hope_begins() noexcept {}

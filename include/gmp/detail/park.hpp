@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 
 #include "gmp/detail/sched/g.hpp"
 
@@ -111,6 +112,23 @@ std::int64_t coarse_now_ns() noexcept;
 
 /// A thread-local random number, for choices that need no seed to be kept.
 std::uint32_t cheap_random() noexcept;
+
+/// What an upper room draws from the seed of a test that runs alone (gmp::testing), and keeps for it.
+class Chance {
+ public:
+  /// A number below n; always 0 where nothing is drawn.
+  virtual std::uint32_t draw(std::uint32_t n) noexcept = 0;
+  /// Something may go wrong: whether it does. what: a literal.
+  virtual bool fault(const char* what) noexcept = 0;
+
+  std::shared_ptr<void> net_;  // the room net's; gone when another test begins
+
+ protected:
+  Chance() noexcept = default;
+  ~Chance() = default;
+};
+/// Of gp's executor; null: in production.
+Chance* chance_of(const G* gp) noexcept;
 
 /// Spinning on a lock whose owner runs pays only if there is another CPU and another running P, and this P has nothing else to do.
 bool can_spin(G* gp, int iteration) noexcept;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <regex>
 #include <set>
@@ -239,6 +240,31 @@ TEST(Dump, OfAProgramAtFullLoad) {
 }
 
 std::string hex(const void* object) { return detail::address_of(object); }
+
+TEST(Dump, NamesTheDescriptorAndTheGoroutineThatAreWaitedFor) {
+  on_executor([]() -> Task<> {
+    test::ConnPair pair = co_await test::conn_pair();
+    const int number = pair.a.native_handle();
+    std::uint64_t reader = 0;
+    auto read = spawn([&]() -> Task<> {
+      reader = this_g::id();
+      std::array<char, 1> byte;
+      static_cast<void>(co_await pair.a.read(byte));
+    });
+    auto joins = spawn([&]() -> Task<> { co_await read; });
+    co_await until_waiting(detail::WaitReason::join, 1);
+    co_await until_waiting(detail::WaitReason::io_wait, 1);
+    std::string of_reader, of_joiner;
+    for (const GInfo& g : debug::goroutine_infos(Executor::current())) {
+      if (g.id == reader) of_reader = g.waits_on;
+      if (g.wait_reason == "join") of_joiner = g.waits_on;
+    }
+    EXPECT_EQ(of_reader, "descriptor " + std::to_string(number));
+    EXPECT_EQ(of_joiner, "goroutine " + std::to_string(reader));
+    pair.b.close();
+    co_await joins;
+  });
+}
 
 TEST(Dump, SaysWhatEachWaitsOn) {
   on_executor([]() -> Task<> {

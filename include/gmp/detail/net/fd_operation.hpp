@@ -56,6 +56,10 @@ class FdOperation : public FdWaiter, public Chainable {
   /// See chain.hpp.
   bool begin(FrameLink* leaf) noexcept;
 
+  /// For dumps: what gp, which waits, waits for, if it is one of these; or null. And the number that it is on, or -1.
+  static const FdOperation* of(const G* gp) noexcept;
+  int number() const noexcept;
+
   // After its end:
   std::size_t bytes() const noexcept { return done_; }       // read, written
   int take_accepted() noexcept { return std::exchange(accepted_, -1); }  // the descriptor, the caller's now; or -1

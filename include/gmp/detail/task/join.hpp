@@ -38,6 +38,8 @@ class JoinBlock : public GEnd, Immovable {
   void take();
   void handle_gone() noexcept;
   void unref() noexcept;
+  void set_id(std::uint64_t id) noexcept { id_ = id; }  // before there is a handle
+  std::uint64_t id() const noexcept { return id_; }
   void ref() noexcept { refs_.fetch_add(1, relaxed); }  // the caller has one
 
  protected:
@@ -56,6 +58,7 @@ class JoinBlock : public GEnd, Immovable {
   bool taken_ = false;             // lock_: the outcome
   Atomic<std::uint32_t> refs_{2};  // [JOIN-REFS] the g's and the handle's; the last one out sees all that the other did
   Waiter* joiner_ = nullptr;       // lock_
+  std::uint64_t id_ = 0;           // of the g
   std::exception_ptr thrown_;
   LatePanic* late_ = nullptr;       // with thrown_: what the panic needs that it may become after its g has gone (J3)
 };

@@ -8,6 +8,7 @@
 // overloads for 0 to 8 arguments, written by GMPCORO_SITED.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <source_location>
 #include <stdexcept>
@@ -25,8 +26,8 @@ class Sched;
 /// is started then.
 Sched* sched_here();
 
-/// Makes a g of the frame and queues it. Throws std::runtime_error("executor stopped"), std::bad_alloc; then the frame is the caller's still.
-void launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
+/// Makes a g of the frame and queues it; gives its id. Throws std::runtime_error("executor stopped"), std::bad_alloc; then the frame is the caller's still.
+std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
 
 template <class R, bool = is_task<std::remove_cvref_t<R>>>
 struct ResultOf {
@@ -84,11 +85,12 @@ FrameLink& root_of(Task<T>& task) {
 }
 
 template <class T>
-void launch_task(Sched* sched, Task<T> task, std::source_location where, GEnd* end) {
+std::uint64_t launch_task(Sched* sched, Task<T> task, std::source_location where, GEnd* end) {
   FrameLink& root = root_of(task);
-  if (sched == nullptr) return;
-  launch(sched, root, where, end);
+  if (sched == nullptr) return 0;
+  const std::uint64_t id = launch(sched, root, where, end);
   static_cast<void>(TaskAccess::release(task));  // the g owns it from here on
+  return id;
 }
 
 template <class F, class... A>

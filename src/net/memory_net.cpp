@@ -1,0 +1,351 @@
+// src/net/memory_net.cpp — a net in memory: how a connection comes to be, what its bytes do, and what may go wrong with it.
+// Go: none.  Room: net (floor 5).
+//
+// Under gmp::testing net::listen and net::dial of streams make these devices in place of sockets.  They behave as the system's do: a stream of bytes without
+// borders, in a buffer that fills; half-closed, reset, refused; all in the thread, and by the clock, of the test.
+//   MN1  a wire is one direction: what was sent and not yet received, who sleeps for it on either side (device.hpp: DV1, DV2), and how it ended.
+//   MN2  what was sent before an end is received before it; a reset by a peer that did not read, too. A reset that is a fault takes what is under way with it.
+//   MN3  an accept that succeeds has one connection of the backlog reserved, which its g takes when it goes on.
+// Where schedules are drawn so is how much one read gives of what is there.  And of faults, if the test wants them: a dial is refused, an accept finds no
+// descriptor left, a connection is reset, what is sent is late.
+#include "net/memory_net.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <new>
+#include <utility>
+
+#include "gmp/detail/park.hpp"
+#include "gmp/detail/sys/lock.hpp"
+#include "net/descriptor.hpp"
+#include "net/device.hpp"
+#include "net/op_error.hpp"
+
+namespace gmp::detail {
+
+namespace {
+
+constexpr std::size_t buffer_size = 64 * 1024;
+constexpr std::int64_t late_max_ns = 10'000'000'000;
+
+struct Wire {
+  std::deque<std::byte> bytes_;
+  FdOperation* reader_ = nullptr;
+  FdOperation* writer_ = nullptr;
+  bool ended_ = false;    // nothing more is sent
+  bool refused_ = false;  // nobody receives
+  bool reset_ = false;
+  std::int64_t late_until_ = 0;  // nothing comes before
+};
+
+}  // namespace
+
+/// What the two ends share.
+class MemoryNet::Link : Immovable {
+ public:
+  Lock lock_;
+  Wire wires_[2];
+};
+
+class MemoryNet::Stream final : public Device {
+ public:
+  Stream(Chance& chance, std::shared_ptr<Link> link, unsigned index) noexcept
+      : chance_(chance), link_(std::move(link)), in_(link_->wires_[index]), out_(link_->wires_[1 - index]) {}
+
+  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
+    const bool reads = op.side() == FdSide::read;
+    for (;;) {
+      const std::int64_t when = op.deadline();
+      const std::int64_t late = reads ? late_until() : 0;
+      if (!op.set_alarm(late > now_ns() ? std::min(when, late) : when)) return false;
+      WakeList woken;
+      Next next;
+      {
+        LockGuard guard(link_->lock_);
+        next = when != op.deadline() || (reads && late != in_.late_until_) ? Next::again : reads ? read(op, woken) : write(op, woken);
+        if (next == Next::sleep) {  // DV1
+          if (op.sleep(leaf))
+            place(op.side()) = &op;
+          else
+            next = Next::give_up;
+        }
+      }
+      woken.wake_all();
+      if (next == Next::give_up) op.stay_awake();
+      if (next != Next::again) return next == Next::sleep;
+    }
+  }
+
+  void cancel(FdSide side) noexcept override {
+    Waiter* w = nullptr;
+    {
+      LockGuard guard(link_->lock_);
+      w = std::exchange(place(side), nullptr);
+    }
+    if (w != nullptr) wake(w);
+  }
+
+  bool withdraw(FdSide side) noexcept override {
+    LockGuard guard(link_->lock_);
+    return std::exchange(place(side), nullptr) != nullptr;
+  }
+
+  std::error_code shut_down(int how) noexcept override {
+    end(how != SHUT_WR, how != SHUT_RD, false);
+    return {};
+  }
+  void close() noexcept override { end(true, true, false); }
+  void drop() noexcept override { end(true, true, true); }
+  bool takes_options() const noexcept override { return true; }
+
+ private:
+  enum class Next : std::uint8_t { over, sleep, give_up, again };
+
+  FdOperation*& place(FdSide side) noexcept { return side == FdSide::read ? in_.reader_ : out_.writer_; }
+  std::int64_t late_until() noexcept {
+    LockGuard guard(link_->lock_);
+    return in_.late_until_;
+  }
+
+  // Both under the lock.
+  Next read(FdOperation& op, WakeList& woken) noexcept {
+    if (op.fails_now() || op.bytes() != 0) return Next::over;
+    if (chance_.fault("a connection is reset")) reset(woken, true);
+    const bool late = in_.late_until_ > now_ns();
+    if (!in_.bytes_.empty() && !late && !in_.refused_) {
+      std::size_t n = std::min(op.left(), in_.bytes_.size());
+      if (n > 1 && chance_.draw(2) != 0) n = 1 + chance_.draw(static_cast<std::uint32_t>(n));
+      std::copy_n(in_.bytes_.begin(), n, op.rest());
+      in_.bytes_.erase(in_.bytes_.begin(), in_.bytes_.begin() + static_cast<std::ptrdiff_t>(n));
+      op.transferred(n);
+      if (in_.writer_ != nullptr) woken.push(std::exchange(in_.writer_, nullptr));
+      return Next::over;
+    }
+    if (in_.reset_) {
+      op.fail(system_failure("read", ECONNRESET));
+    } else if (in_.refused_ || (in_.ended_ && !late)) {
+      op.fail(errc::eof);
+    } else {
+      return Next::sleep;
+    }
+    return Next::over;
+  }
+  Next write(FdOperation& op, WakeList& woken) noexcept {
+    if (op.left() == 0 || op.fails_now()) return Next::over;
+    if (chance_.fault("a connection is reset")) reset(woken, true);
+    if (out_.reset_ || out_.ended_) {
+      op.fail(system_failure("write", out_.ended_ || std::exchange(told_, true) ? EPIPE : ECONNRESET));
+      return Next::over;
+    }
+    if (out_.refused_) {  // it goes out, and what comes back is a reset
+      op.transferred(op.left());
+      reset(woken, true);
+      return Next::over;
+    }
+    const std::size_t n = std::min(op.left(), buffer_size - out_.bytes_.size());
+    if (n == 0) return Next::sleep;
+    try {
+      out_.bytes_.insert(out_.bytes_.end(), op.rest(), op.rest() + n);
+    } catch (const std::bad_alloc&) {
+      op.fail(system_failure("write", ENOMEM));
+      return Next::over;
+    }
+    op.transferred(n);
+    if (chance_.fault("bytes are late")) out_.late_until_ = now_ns() + 1 + chance_.draw(late_max_ns / 1'000'000) * std::int64_t{1'000'000};
+    if (out_.reader_ != nullptr) woken.push(std::exchange(out_.reader_, nullptr));
+    return op.left() == 0 ? Next::over : Next::sleep;
+  }
+
+  static void stop(Wire& wire, WakeList& woken) noexcept {
+    if (wire.reader_ != nullptr) woken.push(std::exchange(wire.reader_, nullptr));
+    if (wire.writer_ != nullptr) woken.push(std::exchange(wire.writer_, nullptr));
+  }
+  void reset(WakeList& woken, bool drops) noexcept {
+    for (Wire* wire : {&in_, &out_}) {
+      wire->reset_ = true;
+      wire->late_until_ = 0;
+      if (drops) wire->bytes_.clear();
+      stop(*wire, woken);
+    }
+  }
+  void end(bool reading, bool writing, bool dropping) noexcept {
+    WakeList woken;
+    {
+      LockGuard guard(link_->lock_);
+      if (dropping || (reading && writing && !in_.bytes_.empty() && !in_.refused_)) reset(woken, dropping);  // MN2: what was not read is answered by a reset
+      if (reading) {
+        in_.refused_ = true;
+        in_.bytes_.clear();
+        stop(in_, woken);
+      }
+      if (writing) {
+        out_.ended_ = true;
+        stop(out_, woken);
+      }
+    }
+    woken.wake_all();
+  }
+
+  Chance& chance_;
+  const std::shared_ptr<Link> link_;
+  Wire& in_;
+  Wire& out_;
+  bool told_ = false;  // of the reset
+};
+
+/// The connections that nobody has accepted yet.
+class MemoryNet::Backlog : Immovable {
+ public:
+  Backlog(const net::Addr& addr, const net::ListenOptions& options) noexcept
+      : addr_(addr), shares_port_(options.reuse_port), most_(options.backlog > 0 ? static_cast<std::size_t>(options.backlog) : 4096) {}
+
+  const net::Addr addr_;
+  const bool shares_port_;
+  const std::size_t most_;
+  Lock lock_;
+  std::deque<net::Conn> waiting_;
+  std::size_t reserved_ = 0;  // MN3
+  FdOperation* accepter_ = nullptr;
+  bool closed_ = false;
+};
+
+class MemoryNet::Acceptor final : public Device {
+ public:
+  Acceptor(Chance& chance, std::shared_ptr<Backlog> backlog) noexcept : chance_(chance), backlog_(std::move(backlog)) {}
+
+  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
+    for (;;) {
+      const std::int64_t when = op.deadline();
+      if (!op.set_alarm(when)) return false;
+      bool gives_up = false;
+      {
+        LockGuard guard(backlog_->lock_);
+        if (when != op.deadline()) continue;
+        if (op.fails_now()) return false;
+        if (backlog_->waiting_.size() > backlog_->reserved_) {
+          if (chance_.fault("an accept finds no descriptor left"))
+            op.fail(system_failure("accept4", EMFILE));
+          else
+            ++backlog_->reserved_;
+          return false;
+        }
+        if (op.sleep(leaf))  // DV1
+          backlog_->accepter_ = &op;
+        else
+          gives_up = true;
+      }
+      if (gives_up) op.stay_awake();
+      return !gives_up;
+    }
+  }
+  void cancel(FdSide) noexcept override {
+    Waiter* w = nullptr;
+    {
+      LockGuard guard(backlog_->lock_);
+      w = std::exchange(backlog_->accepter_, nullptr);
+    }
+    if (w != nullptr) wake(w);
+  }
+  bool withdraw(FdSide) noexcept override {
+    LockGuard guard(backlog_->lock_);
+    return std::exchange(backlog_->accepter_, nullptr) != nullptr;
+  }
+  std::error_code shut_down(int) noexcept override { return {}; }
+  void close() noexcept override {
+    std::deque<net::Conn> refused;
+    {
+      LockGuard guard(backlog_->lock_);
+      backlog_->closed_ = true;
+      while (backlog_->waiting_.size() > backlog_->reserved_) {
+        refused.push_back(std::move(backlog_->waiting_.back()));
+        backlog_->waiting_.pop_back();
+      }
+    }
+    for (const net::Conn& conn : refused) static_cast<void>(conn.set_linger(std::chrono::seconds(0)));  // they go as the system's do: reset
+  }
+  bool takes_options() const noexcept override { return true; }
+
+  net::Conn take() {
+    LockGuard guard(backlog_->lock_);
+    --backlog_->reserved_;
+    net::Conn conn = std::move(backlog_->waiting_.front());
+    backlog_->waiting_.pop_front();
+    return conn;
+  }
+
+ private:
+  Chance& chance_;
+  const std::shared_ptr<Backlog> backlog_;
+};
+
+// ---- the net
+
+MemoryNet* MemoryNet::of(G* gp) {
+  Chance* chance = gp != nullptr ? chance_of(gp) : nullptr;
+  if (chance == nullptr) return nullptr;
+  if (chance->net_ == nullptr) chance->net_ = std::make_shared<MemoryNet>(*chance);
+  return static_cast<MemoryNet*>(chance->net_.get());
+}
+
+MemoryNet* MemoryNet::here() { return of(current_g()); }
+
+// Two listen at the same place if one of them would get what is for the other.
+Result<net::Listener> MemoryNet::listen(const net::Addr& wanted, const char* network, const net::ListenOptions& options) {
+  std::erase_if(listeners_, [](const std::shared_ptr<Backlog>& other) { return other->closed_; });
+  const net::Addr addr = wanted.is_unix() || wanted.port() != 0 ? wanted : wanted.with_port(free_port());
+  for (const auto& other : listeners_) {
+    const net::Addr& its = other->addr_;
+    if (its.is_unix() != addr.is_unix() || its.port() != addr.port()) continue;
+    if (its != addr && (addr.is_unix() || (!its.is_unspecified() && !addr.is_unspecified()))) continue;
+    if (other->shares_port_ && options.reuse_port) continue;
+    return op_error<net::Listener>("listen", network, {}, addr, system_failure("bind", EADDRINUSE));
+  }
+  const auto backlog = std::make_shared<Backlog>(addr, options);
+  Descriptor* fd = Descriptor::make(std::make_unique<Acceptor>(chance_, backlog), network, addr, {}, Descriptor::Nature::listener);
+  if (fd == nullptr) throw std::bad_alloc();
+  net::Listener listener{DescriptorRef(fd)};
+  listeners_.push_back(backlog);
+  return Result<net::Listener>(std::move(listener));
+}
+
+MemoryNet::Backlog* MemoryNet::find(const net::Addr& remote) noexcept {
+  Backlog* wildcard = nullptr;
+  for (const auto& listener : listeners_) {
+    if (listener->closed_ || listener->addr_.is_unix() != remote.is_unix() || listener->addr_.port() != remote.port()) continue;
+    if (listener->addr_ == remote) return listener.get();
+    if (!remote.is_unix() && listener->addr_.is_unspecified()) wildcard = listener.get();
+  }
+  return wildcard;
+}
+
+Result<net::Conn> MemoryNet::dial(const net::Addr& remote, const char* network) {
+  const auto refused = [&](int error) { return op_error<net::Conn>("dial", network, {}, remote, system_failure("connect", error)); };
+  if (chance_.fault("a dial is refused")) return refused(ECONNREFUSED);
+  Backlog* backlog = find(remote);
+  if (backlog == nullptr) return refused(remote.is_unix() ? ENOENT : ECONNREFUSED);
+  const auto link = std::make_shared<Link>();
+  const net::Addr local = remote.is_unix() ? net::Addr() : remote.with_port(free_port());
+  const auto end = [&](unsigned index, const net::Addr& own, const net::Addr& other) {
+    Descriptor* fd = Descriptor::make(std::make_unique<Stream>(chance_, link, index), network, own, other);
+    if (fd == nullptr) throw std::bad_alloc();
+    return net::Conn(DescriptorRef(fd));
+  };
+  net::Conn here = end(0, local, remote);
+  net::Conn there = end(1, remote, local);
+  Waiter* w = nullptr;
+  {
+    LockGuard guard(backlog->lock_);
+    if (backlog->waiting_.size() >= backlog->most_) return refused(remote.is_unix() ? EAGAIN : ETIMEDOUT);
+    backlog->waiting_.push_back(std::move(there));
+    w = std::exchange(backlog->accepter_, nullptr);
+  }
+  if (w != nullptr) wake(w);
+  return Result<net::Conn>(std::move(here));
+}
+
+net::Conn MemoryNet::take_accepted(Device& listener) { return static_cast<Acceptor&>(listener).take(); }
+
+}  // namespace gmp::detail

@@ -1,0 +1,47 @@
+// src/net/memory_net.hpp — MemoryNet: the network of a test that runs alone: listeners and streams, and no system below.
+// Go: none (net/http has one of its own for tests; testing/synctest wants net.Pipe).  Room: net (floor 5).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gmp/detail/park.hpp"
+#include "gmp/net.hpp"
+#include "net/op_error.hpp"
+
+namespace gmp::detail {
+
+class Device;
+
+class MemoryNet : Immovable {
+ public:
+  explicit MemoryNet(Chance& chance) noexcept : chance_(chance) {}
+
+  /// Of the executor that gp is of, if that runs alone; null: the net is the system's. Throws std::bad_alloc.
+  static MemoryNet* of(G* gp);
+  static MemoryNet* here();
+
+  /// Streams only. network: a literal. Throws std::bad_alloc.
+  Result<net::Listener> listen(const net::Addr& addr, const char* network, const net::ListenOptions& options);
+  Result<net::Conn> dial(const net::Addr& remote, const char* network);
+
+  /// What a listener with such a device has accepted; once for each accept that succeeded.
+  static net::Conn take_accepted(Device& listener);
+
+ private:
+  class Link;
+  class Stream;
+  class Backlog;
+  class Acceptor;
+
+  Backlog* find(const net::Addr& remote) noexcept;
+  std::uint16_t free_port() noexcept { return next_port_++; }
+
+  Chance& chance_;
+  std::vector<std::shared_ptr<Backlog>> listeners_;
+  std::uint16_t next_port_ = 32'768;
+};
+
+}  // namespace gmp::detail
