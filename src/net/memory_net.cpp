@@ -3,7 +3,7 @@
 //
 // Under gmp::testing net::listen and net::dial of streams make these devices in place of sockets.  They behave as the system's do: a stream of bytes without
 // borders, in a buffer that fills; half-closed, reset, refused; all in the thread, and by the clock, of the test.
-//   MN1  a wire is one direction: what was sent and not yet received, who sleeps for it on either side (device.hpp: DV1, DV2), and how it ended.
+//   MN1  of each direction there is kept what was sent and not yet received, who sleeps for it on either side (device.hpp: DV1, DV2), and how it ended.
 //   MN2  what was sent before an end is received before it; a reset by a peer that did not read, too. A reset that is a fault takes what is under way with it.
 //   MN3  an accept that succeeds has one connection of the backlog reserved, which its g takes when it goes on.
 // Where schedules are drawn so is how much one read gives of what is there.  And of faults, if the test wants them: a dial is refused, an accept finds no
@@ -31,7 +31,7 @@ namespace {
 constexpr std::size_t buffer_size = 64 * 1024;
 constexpr std::int64_t late_max_ns = 10'000'000'000;
 
-struct Wire {
+struct Direction {
   std::deque<std::byte> bytes_;
   FdOperation* reader_ = nullptr;
   FdOperation* writer_ = nullptr;
@@ -47,13 +47,13 @@ struct Wire {
 class MemoryNet::Link : Immovable {
  public:
   Lock lock_;
-  Wire wires_[2];
+  Direction directions_[2];
 };
 
 class MemoryNet::Stream final : public Device {
  public:
   Stream(Chance& chance, std::shared_ptr<Link> link, unsigned index) noexcept
-      : chance_(chance), link_(std::move(link)), in_(link_->wires_[index]), out_(link_->wires_[1 - index]) {}
+      : chance_(chance), link_(std::move(link)), in_(link_->directions_[index]), out_(link_->directions_[1 - index]) {}
 
   bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
     const bool reads = op.side() == FdSide::read;
@@ -159,16 +159,16 @@ class MemoryNet::Stream final : public Device {
     return op.left() == 0 ? Next::over : Next::sleep;
   }
 
-  static void stop(Wire& wire, WakeList& woken) noexcept {
-    if (wire.reader_ != nullptr) woken.push(std::exchange(wire.reader_, nullptr));
-    if (wire.writer_ != nullptr) woken.push(std::exchange(wire.writer_, nullptr));
+  static void stop(Direction& direction, WakeList& woken) noexcept {
+    if (direction.reader_ != nullptr) woken.push(std::exchange(direction.reader_, nullptr));
+    if (direction.writer_ != nullptr) woken.push(std::exchange(direction.writer_, nullptr));
   }
   void reset(WakeList& woken, bool drops) noexcept {
-    for (Wire* wire : {&in_, &out_}) {
-      wire->reset_ = true;
-      wire->late_until_ = 0;
-      if (drops) wire->bytes_.clear();
-      stop(*wire, woken);
+    for (Direction* direction : {&in_, &out_}) {
+      direction->reset_ = true;
+      direction->late_until_ = 0;
+      if (drops) direction->bytes_.clear();
+      stop(*direction, woken);
     }
   }
   void end(bool reading, bool writing, bool dropping) noexcept {
@@ -191,8 +191,8 @@ class MemoryNet::Stream final : public Device {
 
   Chance& chance_;
   const std::shared_ptr<Link> link_;
-  Wire& in_;
-  Wire& out_;
+  Direction& in_;
+  Direction& out_;
   bool told_ = false;  // of the reset
 };
 

@@ -31,14 +31,14 @@ class Bell : Immovable {
 
   /// From any thread: the M comes out of its sleep, or will not fall asleep.
   void ring() noexcept {
-    const std::uint32_t was = state_.exchange(rung, acq_rel);  // [BELL]
+    const std::uint32_t was = state_.exchange(rung, acq_rel);  // [BELL] acquires fd_ (BL4)
     if (was == in_poller || was == on_futex) ring_slow(was);
   }
 
   /// The owner, before it sleeps in its poller. False: it was rung (the token is consumed), do not sleep.
   bool fall_asleep_in_poller() noexcept { return fall_asleep(in_poller); }
   /// The owner, when it came out of its poller for whatever reason: consumes the token.
-  void wake_up() noexcept { state_.exchange(awake, acq_rel); }  // [BELL] BL3
+  void wake_up() noexcept { state_.exchange(awake, acquire); }  // [BELL] BL3
   /// The owner, without a P: sleeps until rung.
   void sleep() noexcept;
 
@@ -53,7 +53,7 @@ class Bell : Immovable {
  private:
   bool fall_asleep(std::uint32_t where) noexcept {
     std::uint32_t was = awake;
-    if (state_.compare_exchange_strong(was, where, acq_rel, acquire)) return true;  // [BELL] BL1
+    if (state_.compare_exchange_strong(was, where, release, relaxed)) return true;  // [BELL] BL1, BL4
     wake_up();
     return false;
   }

@@ -16,7 +16,7 @@
 namespace gmp::detail {
 
 bool Poller::begin(IoOp* op) noexcept {
-  op->poller_ = this;
+  op->poller_.store(this, relaxed);  // [OP-STATE] published by the CAS below
   op->next_ = op->prev_ = op->cancel_next_ = nullptr;
   op->missing_ = 0;
   op->step_ = 0;
@@ -31,11 +31,11 @@ bool Poller::begin(IoOp* op) noexcept {
 }
 
 void Poller::cancel(IoOp* op) noexcept {
-  std::uint32_t was = op->state_.load(acquire);  // [OP-STATE]
+  std::uint32_t was = op->state_.load(relaxed);  // a guess; the CAS acquires
   while (was == IoOp::idle || was == IoOp::pending) {
     const bool submitted = was == IoOp::pending;
-    if (!op->state_.compare_exchange_weak(was, IoOp::cancelling, acq_rel, acquire)) continue;  // [OP-STATE]
-    if (submitted) op->poller_->push_cancel(op);
+    if (!op->state_.compare_exchange_weak(was, IoOp::cancelling, acq_rel, relaxed)) continue;  // [OP-STATE]
+    if (submitted) op->poller_.load(relaxed)->push_cancel(op);  // [OP-STATE]
     return;
   }
 }
@@ -53,7 +53,7 @@ void Poller::end(IoOp* op, std::int32_t result) noexcept {
   op->ended_ = true;
   if (!op->cancel_seen_) {
     std::uint32_t was = IoOp::pending;
-    if (!op->state_.compare_exchange_strong(was, IoOp::done, acq_rel, relaxed)) return;  // [OP-STATE] it is on the stack: begin_cancel()
+    if (!op->state_.compare_exchange_strong(was, IoOp::done, release, relaxed)) return;  // [OP-STATE] with result_; it is on the stack: begin_cancel()
   } else {
     op->state_.store(IoOp::done, release);  // [OP-STATE]
   }

@@ -129,7 +129,7 @@ bool TimerHeap::remove_sync(Timer* timer) noexcept {
     const std::uint32_t seen = home->fires_.load(relaxed);  // [FIRE-END] under lock_: the fire that runs now
     ++home->sync_waiters_;
     home->lock_.unlock();
-    for (int spins = 0; home->fires_.load(acquire) == seen; ++spins) {  // [FIRE-END] sees all that the fire did
+    for (int spins = 0; home->fires_.load(relaxed) == seen; ++spins) {  // [FIRE-END] what the fire did is seen under lock_, below
       if (spins < 100) {
         cpu_pause();  // a fire is a few hundred ns
       } else {
@@ -164,7 +164,7 @@ int TimerHeap::run_due(std::int64_t now, int most) noexcept {
     ++fired;
     lock_.lock();
     firing_ = nullptr;
-    fires_.store(fires_.load(relaxed) + 1, release);  // [FIRE-END]
+    fires_.store(fires_.load(relaxed) + 1, relaxed);  // [FIRE-END]
     if (sync_waiters_ > 0) futex_wake(&fires_, std::numeric_limits<int>::max());
   }
   running_ = false;

@@ -11,7 +11,6 @@
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
-#include "netpoll/bell.hpp"
 
 namespace gmp::model {
 
@@ -183,9 +182,6 @@ void io_cancel(IoOp* op) noexcept {
 
 bool io_batches(G*) noexcept { return true; }
 bool io_takes_files(G*) noexcept { return true; }
-
-// Nobody sleeps in the poller, in a way that it knows of.
-void Bell::ring_slow(std::uint32_t) noexcept { model::check(false, "rung"); }
 
 bool start_apart(G*, IoOp&, ApartCall, int) noexcept { return false; }
 void remove_path(const net::Addr&) noexcept {}

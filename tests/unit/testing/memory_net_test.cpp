@@ -205,8 +205,8 @@ TEST(MemoryNet, CloseEndsWhatWaits) {
 TEST(MemoryNet, WhatWasNotReadIsAnsweredByAReset) {
   testing::run([]() -> Task<> {
     Pair both = co_await pair();
-    co_await both.client.write("never read");
-    co_await both.server.write("before");
+    static_cast<void>(co_await both.client.write("never read"));
+    static_cast<void>(co_await both.server.write("before"));
     EXPECT_FALSE(both.server.close());
     const std::string before = co_await read_some(both.client), after = co_await read_some(both.client);
     EXPECT_EQ(before, "before");
@@ -265,7 +265,7 @@ class MemoryNetBugs : public ::testing::Test {
 
 Task<> greets(net::Listener listener) {
   auto conn = co_await listener.accept();
-  if (conn) co_await conn.get<0>().write("hello, world");
+  if (conn) static_cast<void>(co_await conn.get<0>().write("hello, world"));
 }
 Task<> takes_one_read_for_a_message(bool right) {
   const net::Listener listener = listening();
@@ -293,7 +293,7 @@ Task<> serve_until_closed(net::Listener listener, bool right) {
   for (;;) {
     auto conn = co_await listener.accept();
     if (conn)
-      co_await conn.get<0>().write("x");
+      static_cast<void>(co_await conn.get<0>().write("x"));
     else if (conn.err == errc::closed || !right)
       co_return;
     else
@@ -363,7 +363,7 @@ Task<> waits_for_ever(bool right) {
     if (conn) {
       std::array<char, 12> message;
       if (right) conn.get<0>().set_deadline(begin + 1s);
-      co_await io::read_full(conn.get<0>(), message);
+      static_cast<void>(co_await io::read_full(conn.get<0>(), message));
     }
   }
   const auto took = testing::now() - begin;

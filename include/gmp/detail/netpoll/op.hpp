@@ -60,7 +60,7 @@ struct alignas(8) IoOp : Immovable {
   Atomic<std::uint32_t> state_{idle};
 
   // the poller's
-  Poller* poller_ = nullptr;        // where it was submitted; valid from pending on  [OP-STATE]
+  Atomic<Poller*> poller_{nullptr};  // where it was submitted; valid from pending on  [OP-STATE]; atomic for the models' sake
   IoOp* prev_ = nullptr;
   IoOp* cancel_next_ = nullptr;     // cancels that the owner has not looked at yet
   std::uint32_t submitter_ = 0;     // uring: the thread whose task work completes it
