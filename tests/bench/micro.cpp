@@ -1,14 +1,17 @@
 // tests/bench/micro.cpp — fixed small workloads, each the same work as a Go program does in its own words.
 // Go: the workloads are the usual ones of its runtime benchmarks.  Output: workload, P, run, metric, unit, value; tab separated.
 //
-//   micro [-runs N] [-procs N] workload...      one warm-up run, then N timed runs      (micro -list)
+//   micro [-runs N] [-procs N] [-scale F] workload...      one warm-up run, then N timed runs, each of F times the usual repetitions      (micro -list)
 #include <gmp/chan.hpp>
 #include <gmp/executor.hpp>
+#include <gmp/go.hpp>
 #include <gmp/select.hpp>
 #include <gmp/sync.hpp>
 #include <gmp/time.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +46,9 @@ double status_kib(const char* field) {
   return kib;
 }
 
+double scale = 1;  // of what is repeated
+int scaled(int count) { return static_cast<int>(count * scale); }
+
 Samples per_op(double begin, double operations) { return {{"time", "ns/op", (now_ns() - begin) / operations}}; }
 
 void check(bool held, const char* what) {
@@ -53,7 +59,7 @@ void check(bool held, const char* what) {
 }
 
 Task<Samples> spawn_join() {
-  constexpr int n = 1'000'000;
+  const int n = scaled(1'000'000);
   const double begin = now_ns();
   WaitGroup wg;
   wg.add(n);
@@ -63,7 +69,7 @@ Task<Samples> spawn_join() {
 }
 
 Task<Samples> spawn_one_at_a_time() {
-  constexpr int n = 1'000'000;
+  const int n = scaled(1'000'000);
   const double begin = now_ns();
   WaitGroup wg;
   for (int i = 0; i < n; ++i) {
@@ -80,7 +86,7 @@ Task<> yielder(WaitGroup* wg, int yields) {
 }
 
 Task<Samples> gosched_1000() {
-  constexpr int goroutines = 1'000, yields = 1'000;
+  const int goroutines = 1'000, yields = scaled(1'000);
   const double begin = now_ns();
   WaitGroup wg;
   wg.add(goroutines);
@@ -100,7 +106,7 @@ Task<> park_at(Gate* gate) {
 }
 
 Task<Samples> parked_1m() {
-  constexpr int n = 1'000'000;
+  const int n = scaled(1'000'000);
   const double before = status_kib("VmRSS:");
   Gate gate;
   gate.open.add(1);
@@ -121,7 +127,7 @@ Task<Samples> parked_1m() {
 }
 
 Task<Samples> mutex_uncontended() {
-  constexpr int n = 50'000'000;
+  const int n = scaled(50'000'000);
   Mutex mu;
   const double begin = now_ns();
   for (int i = 0; i < n; ++i) {
@@ -148,7 +154,7 @@ Task<> count_up(Shared* shared, int each) {
 }
 
 Task<Samples> mutex_contended_100() {
-  constexpr int goroutines = 100, each = 100'000;
+  const int goroutines = 100, each = scaled(100'000);
   Shared shared;
   const double begin = now_ns();
   shared.wg.add(goroutines);
@@ -181,7 +187,7 @@ Task<> write_up(Shared* shared, int each) {
 }
 
 Task<Samples> rwmutex_10r1w() {
-  constexpr int readers = 10, each = 300'000;
+  const int readers = 10, each = scaled(300'000);
   Shared shared;
   const double begin = now_ns();
   shared.wg.add(readers + 1);
@@ -194,7 +200,7 @@ Task<Samples> rwmutex_10r1w() {
 }
 
 Task<Samples> waitgroup_add_done() {
-  constexpr int n = 50'000'000;
+  const int n = scaled(50'000'000);
   WaitGroup wg;
   const double begin = now_ns();
   for (int i = 0; i < n; ++i) {
@@ -205,7 +211,7 @@ Task<Samples> waitgroup_add_done() {
 }
 
 Task<Samples> once_do_hot() {
-  constexpr int n = 200'000'000;
+  const int n = scaled(200'000'000);
   Once once;
   auto nothing = [] {};
   co_await once.call(nothing);
@@ -233,7 +239,7 @@ Task<> play(Table* table, int me, int trips) {
 }
 
 Task<Samples> cond_pingpong() {
-  constexpr int trips = 500'000;
+  const int trips = scaled(500'000);
   Table table;
   const double begin = now_ns();
   table.wg.add(1);
@@ -245,14 +251,14 @@ Task<Samples> cond_pingpong() {
 }
 
 Task<Samples> blocking_empty() {
-  constexpr int n = 10'000'000;
+  const int n = scaled(10'000'000);
   const double begin = now_ns();
   for (int i = 0; i < n; ++i) co_await blocking([] {});
   co_return per_op(begin, n);
 }
 
 Task<Samples> sleep_10k() {
-  constexpr int n = 10'000;
+  const int n = scaled(10'000);
   const double begin = now_ns();
   WaitGroup wg;
   for (int i = 0; i < n; ++i) {
@@ -267,7 +273,7 @@ Task<Samples> sleep_10k() {
 }
 
 Task<Samples> chan_pingpong() {
-  constexpr int trips = 1'000'000;
+  const int trips = scaled(1'000'000);
   const double begin = now_ns();
   auto ping = make_chan<int>(), pong = make_chan<int>();
   go([](Chan<int> in, Chan<int> out) -> Task<> {
@@ -296,30 +302,30 @@ Task<Samples> chan_pc() {
       co_await out.send(local);
     }, ch, sums);
   }
-  constexpr long each = Elements / Producers;
+  const long elements = scaled(Elements) / Producers * Producers, each = elements / Producers;
   for (int p = 0; p < Producers; ++p) {
-    producing.go([](Chan<long> out, long base) -> Task<> {
-      for (long i = base; i < base + each; ++i) co_await out.send(i);
-    }, ch, p * each);
+    producing.go([](Chan<long> out, long base, long end) -> Task<> {
+      for (long i = base; i < end; ++i) co_await out.send(i);
+    }, ch, p * each, (p + 1) * each);
   }
   co_await producing.wait();
   ch.close();
   co_await consuming.wait();
   long sum = 0;
   for (int c = 0; c < Consumers; ++c) sum += *co_await sums.recv();
-  check(sum == long{Elements} * (Elements - 1) / 2, "wrong sum");
-  co_return per_op(begin, Elements);
+  check(sum == elements * (elements - 1) / 2, "wrong sum");
+  co_return per_op(begin, static_cast<double>(elements));
 }
 
 Task<Samples> select_2() {
-  constexpr int each = 500'000;
+  const int each = scaled(500'000);
   const double begin = now_ns();
   auto a = make_chan<int>(), b = make_chan<int>();
-  const auto produce = [](Chan<int> out) -> Task<> {
-    for (int i = 0; i < each; ++i) co_await out.send(1);
+  const auto produce = [](Chan<int> out, int count) -> Task<> {
+    for (int i = 0; i < count; ++i) co_await out.send(1);
   };
-  go(produce, a);
-  go(produce, b);
+  go(produce, a, each);
+  go(produce, b, each);
   for (int got = 0; got < 2 * each;) {
     std::optional<int> v;
     co_await select(recv(a, v), recv(b, v));
@@ -329,7 +335,7 @@ Task<Samples> select_2() {
 }
 
 Task<Samples> timer_create_stop() {
-  constexpr int n = 3'000'000;
+  const int n = scaled(3'000'000);
   const double begin = now_ns();
   for (int i = 0; i < n; ++i) check(gmp::Timer(1h).stop(), "timer had fired");
   co_return per_op(begin, n);
@@ -374,6 +380,106 @@ Task<Samples> sieve_2000() {
   co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
 }
 
+// ---- fork-join, by all()
+
+Task<long> fib(int n) {
+  if (n < 2) co_return n;
+  auto [a, b] = co_await all(fib(n - 1), fib(n - 2));
+  co_return a + b;
+}
+
+Task<Samples> fib_32() {
+  const double begin = now_ns();
+  const long sum = co_await fib(32);
+  check(sum == 2'178'309, "wrong sum");
+  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+}
+
+Task<Samples> fork_pairs() {
+  const int n = scaled(5'000);
+  const double begin = now_ns();
+  long sum = 0;
+  for (int i = 0; i < n; ++i) sum += co_await fib(12);
+  check(sum == 144L * n, "wrong sum");
+  co_return per_op(begin, 232.0 * n);
+}
+
+Task<long> skynet(long first, long leaves) {
+  if (leaves == 1) co_return first;
+  const long each = leaves / 10;
+  const auto child = [&](int i) { return skynet(first + i * each, each); };
+  auto [a, b, c, d, e, f, g, h, i, j] =
+      co_await all(child(0), child(1), child(2), child(3), child(4), child(5), child(6), child(7), child(8), child(9));
+  co_return a + b + c + d + e + f + g + h + i + j;
+}
+
+Task<Samples> skynet_1m() {
+  const double begin = now_ns();
+  const long sum = co_await skynet(0, 1'000'000);
+  check(sum == 499'999'500'000, "wrong sum");
+  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+}
+
+constexpr int queens = 12;
+
+Task<int> place(std::array<std::int8_t, queens> board, int row) {
+  if (row == queens) co_return 1;
+  std::vector<Task<int>> rest;
+  for (std::int8_t column = 0; column < queens; ++column) {
+    bool safe = true;
+    for (int i = 0; i < row && safe; ++i) safe = board[i] != column && std::abs(board[i] - column) != row - i;
+    if (!safe) continue;
+    board[row] = column;
+    rest.push_back(place(board, row + 1));
+  }
+  const std::vector<int> counts = co_await all(std::move(rest));
+  int sum = 0;
+  for (const int count : counts) sum += count;
+  co_return sum;
+}
+
+Task<Samples> nqueens_12() {
+  const double begin = now_ns();
+  const int solutions = co_await place({}, 0);
+  check(solutions == 14'200, "wrong number of solutions");
+  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+}
+
+// c += a * b, of squares that lie in matrices of so many columns.
+constexpr int matrix = 1'024, leaf = 32;
+
+void multiply_leaf(const float* a, const float* b, float* c) {
+  for (int i = 0; i < leaf; ++i) {
+    for (int k = 0; k < leaf; ++k) {
+      const float factor = a[i * matrix + k];
+      for (int j = 0; j < leaf; ++j) c[i * matrix + j] += factor * b[k * matrix + j];
+    }
+  }
+}
+
+Task<> multiply(const float* a, const float* b, float* c, int n) {
+  if (n == leaf) {
+    multiply_leaf(a, b, c);
+    co_return;
+  }
+  const int h = n / 2;
+  const auto at = [h](auto* m, int i, int j) { return m + i * h * matrix + j * h; };
+  for (int k = 0; k < 2; ++k) {
+    co_await all(multiply(at(a, 0, k), at(b, k, 0), at(c, 0, 0), h), multiply(at(a, 0, k), at(b, k, 1), at(c, 0, 1), h),
+                 multiply(at(a, 1, k), at(b, k, 0), at(c, 1, 0), h), multiply(at(a, 1, k), at(b, k, 1), at(c, 1, 1), h));
+  }
+}
+
+Task<Samples> matmul_1024() {
+  const std::vector<float> a(matrix * matrix, 1), b(matrix * matrix, 2);
+  std::vector<float> c(matrix * matrix, 0);
+  const double begin = now_ns();
+  co_await multiply(a.data(), b.data(), c.data(), matrix);
+  const double end = now_ns();
+  check(c[0] == 2 * matrix && c.back() == 2 * matrix, "wrong product");
+  co_return Samples{{"time", "ms", (end - begin) / 1e6}};
+}
+
 struct Workload {
   const char* what;
   Task<Samples> (*work)();
@@ -399,6 +505,11 @@ const std::map<std::string, Workload> workloads{
     {"select_2", {"2 producers, each with its unbuffered channel, 500,000 elements each; 1 consumer selects over both; ns per element", select_2}},
     {"sieve_2000", {"prime sieve, one filter g a prime, unbuffered channels, first 2,000 primes; ms", sieve_2000}},
     {"timer_create_stop", {"1 g makes a 1-hour timer and stops it, 3,000,000 times; ns per pair", timer_create_stop}},
+    {"fib_32", {"fib(32), each call from 2 on by all() of two; ms", fib_32}},
+    {"fork_pairs", {"fib(12) 5,000 times, by all(); ns per pair", fork_pairs}},
+    {"skynet_1m", {"a tree of all() of ten, 1,000,000 leaves, their sum; ms", skynet_1m}},
+    {"nqueens_12", {"12 queens: all() of the legal placements in the next row; ms", nqueens_12}},
+    {"matmul_1024", {"product of two 1024 x 1024 float matrices, all() of four quarters down to 32 x 32; ms", matmul_1024}},
     {"sleep_10k", {"10,000 gs sleep 1 ms each; ms until all have ended", sleep_10k}},
 };
 
@@ -416,6 +527,8 @@ int main(int argc, char** argv) {
       runs = std::atoi(argv[++i]);
     else if (std::strcmp(argv[i], "-procs") == 0 && i + 1 < argc)
       procs = std::atoi(argv[++i]);
+    else if (std::strcmp(argv[i], "-scale") == 0 && i + 1 < argc)
+      scale = std::atof(argv[++i]);
     else
       names.emplace_back(argv[i]);
   }
