@@ -377,7 +377,7 @@ Task<Samples> sieve_2000() {
   }, in);
   stop.close();
   for (int i = 0; i < primes; ++i) co_await filters.recv();
-  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+  co_return Samples{{"wall", "ms", (now_ns() - begin) / 1e6}};
 }
 
 // ---- fork-join, by all()
@@ -392,7 +392,7 @@ Task<Samples> fib_32() {
   const double begin = now_ns();
   const long sum = co_await fib(32);
   check(sum == 2'178'309, "wrong sum");
-  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+  co_return Samples{{"wall", "ms", (now_ns() - begin) / 1e6}};
 }
 
 Task<Samples> fork_pairs() {
@@ -417,7 +417,7 @@ Task<Samples> skynet_1m() {
   const double begin = now_ns();
   const long sum = co_await skynet(0, 1'000'000);
   check(sum == 499'999'500'000, "wrong sum");
-  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+  co_return Samples{{"wall", "ms", (now_ns() - begin) / 1e6}};
 }
 
 constexpr int queens = 12;
@@ -442,7 +442,7 @@ Task<Samples> nqueens_12() {
   const double begin = now_ns();
   const int solutions = co_await place({}, 0);
   check(solutions == 14'200, "wrong number of solutions");
-  co_return Samples{{"time", "ms", (now_ns() - begin) / 1e6}};
+  co_return Samples{{"wall", "ms", (now_ns() - begin) / 1e6}};
 }
 
 // c += a * b, of squares that lie in matrices of so many columns.
@@ -477,7 +477,7 @@ Task<Samples> matmul_1024() {
   co_await multiply(a.data(), b.data(), c.data(), matrix);
   const double end = now_ns();
   check(c[0] == 2 * matrix && c.back() == 2 * matrix, "wrong product");
-  co_return Samples{{"time", "ms", (end - begin) / 1e6}};
+  co_return Samples{{"wall", "ms", (end - begin) / 1e6}};
 }
 
 struct Workload {
@@ -546,6 +546,7 @@ int main(int argc, char** argv) {
       for (const Sample& sample : executor.run(workload.work))
         std::printf("%s\t%d\t%d\t%s\t%s\t%.3f\n", name.c_str(), executor.run([] { return gomaxprocs(); }), run, sample.metric, sample.unit, sample.value);
     }
+    std::printf("%s\t%d\t%d\tpeak_rss\tKiB\t%.0f\n", name.c_str(), procs, timed, status_kib("VmHWM:"));
     std::fflush(stdout);
   }
 }
