@@ -240,8 +240,8 @@ void TraceWriter::write() {
   file_ << "\n],\"otherData\":{\"lost\":\"" << lost << "\"}}\n";
 }
 
-constinit Lock trace_lock;                               // of who starts and stops
-constinit std::unique_ptr<std::ofstream> trace_output{};  // trace_lock
+constinit Lock trace_lock;                     // of who starts and stops
+constinit std::ofstream* trace_output = nullptr;  // trace_lock; owned, and never destroyed at exit
 std::string& trace_path() {                              // trace_lock; never destroyed
   static std::string& path = *new std::string;
   return path;
@@ -265,7 +265,7 @@ void trace_start(const std::string& path) {
   if (!*file) detail::throw_errno("trace_start: " + path);
   detail::trace_path() = path;
   if (!detail::trace_session_begin()) throw std::logic_error("tracing is already enabled");
-  detail::trace_output = std::move(file);
+  detail::trace_output = file.release();
 }
 
 void trace_stop() {
@@ -275,7 +275,7 @@ void trace_stop() {
   {
     detail::LockGuard guard(detail::trace_lock);
     if (detail::trace_output == nullptr || !detail::trace_session_end(session)) return;
-    file = std::move(detail::trace_output);
+    file.reset(std::exchange(detail::trace_output, nullptr));
     path = std::move(detail::trace_path());
   }
   auto forget = defer([]() noexcept { detail::trace_session_forget(); });

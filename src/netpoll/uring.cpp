@@ -596,7 +596,7 @@ std::unique_ptr<Poller> make_uring_poller(unsigned entries) {
 }
 
 const std::string& uring_refused() {
-  static const std::string refused = probe();
+  static const std::string& refused = *new std::string(probe());  // never destroyed: nothing of ours runs at exit
   return refused;
 }
 
