@@ -1,0 +1,268 @@
+// include/gmp/interop/asio.hpp — Asio and goroutines: handlers that run on an executor's Ms, and Asio's operations as something that a g awaits.
+// Go: none.  Room: interop (floor 6); stands on asio.hpp, standalone or Boost's.
+//
+// Standalone Asio is taken where it is found; GMPCORO_ASIO_BOOST, defined before this is included, asks for Boost's.  What is here has another name with
+// the one than with the other, so a program may have both.
+//
+//   - An existing server keeps its io_context, and a thread of ours runs it: `co_await gmp::blocking([&] { io.run(); });`. Its handlers may start gs,
+//     and send, unlock, wake: whatever does not suspend.
+//   - asio_executor(ex) is an executor as Asio has them: post, dispatch, co_spawn, bind_executor, strand.
+//   - `co_await socket.async_read_some(buffer, gmp::use_g)`, on a g: it parks, and goes on on its own executor.
+//   - asio_spawn(ex, task, token): a Task as one of Asio's asynchronous operations: what a handler, or an asio::awaitable, can wait for.
+#pragma once
+
+#if !defined(GMPCORO_ASIO_BOOST) && __has_include(<asio.hpp>)
+#include <asio.hpp>
+#define GMPCORO_ASIO ::asio
+#define GMPCORO_ASIO_SPACE asio
+#define GMPCORO_ASIO_WHICH asio_standalone
+#else
+#include <utility>  // Boost 1.74 forgets it
+#include <boost/asio.hpp>
+#define GMPCORO_ASIO ::boost::asio
+#define GMPCORO_ASIO_SPACE boost::asio
+#define GMPCORO_ASIO_WHICH asio_of_boost
+#endif
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#include "gmp/task.hpp"
+
+namespace gmp {
+inline namespace GMPCORO_ASIO_WHICH {
+
+#if defined(GMPCORO_ASIO_BOOST) || !__has_include(<asio.hpp>)
+using asio_error_code = ::boost::system::error_code;
+using asio_system_error = ::boost::system::system_error;
+#else
+using asio_error_code = ::asio::error_code;
+using asio_system_error = ::asio::system_error;
+#endif
+
+/// An executor for Asio: what is posted to it runs on an M of a gmp::Executor, as by Executor::post, in any order, several at a time; a strand puts them in
+/// order. Never on the caller's stack. Copies are the same; the Executor outlives what is posted, and after its stop execute() throws
+/// std::runtime_error("executor stopped"). What Asio keeps for a context (a resolver's thread, a reactor) is one for the process.
+class asio_executor {
+ public:
+  explicit asio_executor(Executor& executor) noexcept : executor_(&executor) {}
+
+  template <class F>
+  void execute(F&& f) const {
+    auto shared = std::make_shared<std::decay_t<F>>(std::forward<F>(f));  // handlers may be move-only, post() copies
+    executor_->post([shared] { std::move(*shared)(); });
+  }
+  GMPCORO_ASIO::execution_context& query(GMPCORO_ASIO::execution::context_t) const noexcept { return context(); }
+  static constexpr GMPCORO_ASIO::execution::blocking_t query(GMPCORO_ASIO::execution::blocking_t) noexcept { return GMPCORO_ASIO::execution::blocking.never; }
+  asio_executor require(GMPCORO_ASIO::execution::blocking_t::never_t) const noexcept { return *this; }
+
+  /// Where what it runs goes.
+  Executor& executor() const noexcept { return *executor_; }
+
+  friend bool operator==(const asio_executor& a, const asio_executor& b) noexcept { return a.executor_ == b.executor_; }
+  friend bool operator!=(const asio_executor& a, const asio_executor& b) noexcept { return !(a == b); }
+
+ private:
+  struct Context : GMPCORO_ASIO::execution_context {};
+  static GMPCORO_ASIO::execution_context& context() {
+    static auto& all = *new Context;  // never destroyed: it may have a thread, and sockets that a static object holds
+    return all;
+  }
+  Executor* executor_;
+};
+
+/// The completion token that makes an operation of Asio's one that a g awaits.
+struct use_g_t {
+  constexpr use_g_t() noexcept = default;
+};
+/// `std::size_t n = co_await socket.async_read_some(buffer, use_g);` begins the operation, parks the g until it is complete, and gives what it gave: nothing,
+/// a value, or a std::tuple of several. An error is thrown as Asio's system_error, an exception_ptr rethrown; with redirect_error or as_tuple round
+/// use_g it is given instead. The g goes on on its own executor, whatever thread completes the operation. Nothing has begun before co_await; it is
+/// awaited once. It cannot be given up by until(): the operation has the buffer; cancel() the socket, on its executor, and it ends with operation_aborted.
+inline constexpr use_g_t use_g{};
+
+namespace asio_detail {
+
+// What a completion gives, without an error in front.
+template <class... Values>
+struct Outcome {
+  using Given = std::conditional_t<sizeof...(Values) == 0, void, std::conditional_t<sizeof...(Values) == 1, std::tuple_element_t<0, std::tuple<Values..., void>>, std::tuple<Values...>>>;
+  std::exception_ptr failed_;
+  std::optional<std::tuple<Values...>> values_;
+
+  Outcome() = default;
+  Given give() {
+    if (failed_) std::rethrow_exception(std::move(failed_));
+    if constexpr (sizeof...(Values) == 1)
+      return std::get<0>(std::move(*values_));
+    else if constexpr (sizeof...(Values) > 1)
+      return std::move(*values_);
+  }
+};
+
+template <class... Args>
+struct Completion {
+  using Outcome = asio_detail::Outcome<Args...>;
+  template <class... A>
+  static Outcome of(A&&... args) {
+    Outcome outcome;
+    outcome.values_.emplace(std::forward<A>(args)...);
+    return outcome;
+  }
+};
+template <class... Args>
+struct Completion<asio_error_code, Args...> {
+  using Outcome = asio_detail::Outcome<Args...>;
+  template <class... A>
+  static Outcome of(const asio_error_code& error, A&&... args) {
+    if (!error) return Completion<Args...>::of(std::forward<A>(args)...);
+    Outcome outcome;
+    outcome.failed_ = std::make_exception_ptr(asio_system_error(error));
+    return outcome;
+  }
+};
+template <class... Args>
+struct Completion<std::exception_ptr, Args...> {
+  using Outcome = asio_detail::Outcome<Args...>;
+  template <class... A>
+  static Outcome of(std::exception_ptr thrown, A&&... args) {
+    if (thrown == nullptr) return Completion<Args...>::of(std::forward<A>(args)...);
+    Outcome outcome;
+    outcome.failed_ = std::move(thrown);
+    return outcome;
+  }
+};
+
+/// The handler: on whatever thread, it wakes the g.
+template <class... Args>
+class Handler {
+ public:
+  explicit Handler(Waker<typename Completion<Args...>::Outcome> waker) noexcept : waker_(std::move(waker)) {}
+  template <class... A>
+  void operator()(A&&... args) {
+    waker_.wake(Completion<Args...>::of(std::forward<A>(args)...));
+  }
+
+ private:
+  Waker<typename Completion<Args...>::Outcome> waker_;
+};
+
+/// What an operation is until it is awaited: how it begins. Of one type for each signature, since Asio's adapters ask for that.
+template <class... Args>
+struct Begin {
+  using Outcome = typename Completion<std::decay_t<Args>...>::Outcome;
+  virtual ~Begin() = default;
+  virtual void begin(Handler<std::decay_t<Args>...> handler) = 0;
+  void operator()(Waker<Outcome> waker) { begin(Handler<std::decay_t<Args>...>(std::move(waker))); }
+};
+
+template <class Initiation, class Parameters, class... Args>
+class BeginWith final : public Begin<Args...> {
+ public:
+  BeginWith(Initiation&& initiation, Parameters&& parameters) : initiation_(std::move(initiation)), parameters_(std::move(parameters)) {}
+  void begin(Handler<std::decay_t<Args>...> handler) override {
+    std::apply([&](auto&&... each) { std::move(initiation_)(std::move(handler), std::move(each)...); }, std::move(parameters_));
+  }
+
+ private:
+  Initiation initiation_;
+  Parameters parameters_;
+};
+
+template <class... Args>
+class [[nodiscard("co_await it: nothing has begun")]] Operation {
+  using Start = Begin<Args...>;
+  using Inner = detail::SuspendOp<typename Start::Outcome, Start&>;
+
+ public:
+  using operation_tag = void;
+  class Awaiter : public detail::OperationAwaiter<Awaiter> {
+   public:
+    Awaiter(detail::G* gp, Operation&& op) : detail::OperationAwaiter<Awaiter>(gp), start_(std::move(op.start_)), inner_(gp, Inner(*start_)) {}
+    bool await_ready() const noexcept { return false; }
+    bool suspend(detail::FrameLink& leaf) { return inner_.suspend_in(this->g_, leaf); }
+    typename Start::Outcome::Given await_resume() { return inner_.await_resume().give(); }
+
+   private:
+    std::unique_ptr<Start> start_;
+    typename Inner::Awaiter inner_;
+  };
+
+  explicit Operation(std::unique_ptr<Start> start) noexcept : start_(std::move(start)) {}
+
+ private:
+  std::unique_ptr<Start> start_;
+};
+
+}  // namespace asio_detail
+
+/// A Task as an asynchronous operation of Asio's, in the manner of co_spawn: starts a g of `executor` for it, and completes with (std::exception_ptr), or
+/// (std::exception_ptr, T), on the executor that is associated with the handler. So a handler, or an asio::awaitable, may use what parks: a gmp::Mutex, a
+/// channel. A cancellation of Asio's does not reach the g; give the Task a Context.
+///
+///     std::optional<int> v = co_await gmp::asio_spawn(ex, receive(ch), asio::use_awaitable);
+template <class T, class Token>
+auto asio_spawn(Executor& executor, Task<T> task, Token&& token) {
+  using Signature = std::conditional_t<std::is_void_v<T>, void(std::exception_ptr), void(std::exception_ptr, std::conditional_t<std::is_void_v<T>, int, T>)>;
+  return GMPCORO_ASIO::async_initiate<Token, Signature>(
+      [&executor](auto&& handler, Task<T> begun) {
+        using Kept = std::decay_t<decltype(handler)>;
+        auto where = GMPCORO_ASIO::get_associated_executor(handler);
+        auto work = GMPCORO_ASIO::make_work_guard(where);  // so that its io_context waits for us
+        auto kept = std::make_shared<Kept>(std::forward<decltype(handler)>(handler));
+        executor.go(
+            [](Task<T> child, decltype(where) on, decltype(work), std::shared_ptr<Kept> told) -> Task<> {
+              std::exception_ptr thrown;
+              if constexpr (std::is_void_v<T>) {
+                try {
+                  co_await std::move(child);
+                } catch (...) {
+                  thrown = std::current_exception();
+                }
+                GMPCORO_ASIO::post(on, [told, thrown] { std::move(*told)(thrown); });
+              } else {
+                std::optional<T> value;
+                try {
+                  value.emplace(co_await std::move(child));
+                } catch (...) {
+                  thrown = std::current_exception();
+                }
+                auto given = std::make_shared<std::optional<T>>(std::move(value));
+                GMPCORO_ASIO::post(on, [told, thrown, given] { std::move(*told)(thrown, given->has_value() ? std::move(**given) : T()); });
+              }
+            },
+            std::move(begun), std::move(where), std::move(work), std::move(kept));
+      },
+      token, std::move(task));
+}
+
+}  // namespace GMPCORO_ASIO_WHICH
+}  // namespace gmp
+
+namespace GMPCORO_ASIO_SPACE {
+
+template <class R, class... Args>
+class async_result<::gmp::GMPCORO_ASIO_WHICH::use_g_t, R(Args...)> {
+ public:
+  using return_type = ::gmp::GMPCORO_ASIO_WHICH::asio_detail::Operation<Args...>;
+  template <class Initiation, class... Parameters>
+  static return_type initiate(Initiation&& initiation, ::gmp::GMPCORO_ASIO_WHICH::use_g_t, Parameters&&... parameters) {
+    using Kept = std::tuple<std::decay_t<Parameters>...>;
+    using Start = ::gmp::GMPCORO_ASIO_WHICH::asio_detail::BeginWith<std::decay_t<Initiation>, Kept, Args...>;
+    return return_type(std::make_unique<Start>(std::decay_t<Initiation>(std::forward<Initiation>(initiation)), Kept(std::forward<Parameters>(parameters)...)));
+  }
+};
+
+}  // namespace GMPCORO_ASIO_SPACE
+
+#undef GMPCORO_ASIO
+#undef GMPCORO_ASIO_SPACE
+#undef GMPCORO_ASIO_WHICH
