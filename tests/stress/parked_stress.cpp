@@ -4,9 +4,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <thread>
+#include <vector>
 
+#include "gmp/chan.hpp"
+#include "gmp/context.hpp"
 #include "gmp/sync.hpp"
+#include "gmp/time.hpp"
 #include "stress/storm.hpp"
 
 namespace gmp::parked_stress {
@@ -55,6 +60,33 @@ void a_crowd_waits(std::int64_t n, Start start, Wake wake) {
   test::wait_until([&] { return ex.run([] { return num_goroutine(); }) == 1; });
   EXPECT_EQ(woken, n);
 }
+
+#ifdef GMPCORO_TEST_MEMORY_FIGURES
+TEST(ParkedStress, WhatAChannelATimerAndAContextCost) {
+  Executor ex({.procs = 1});
+  ex.run([]() -> Task<> {
+    const auto bytes_each = [](auto make) {
+      constexpr std::int64_t n = 10'000;
+      std::vector<decltype(make())> all;
+      all.reserve(n);
+      const std::int64_t before = test::allocated_bytes();
+      for (std::int64_t i = 0; i < n; ++i) all.push_back(make());
+      return (test::allocated_bytes() - before) / n;
+    };
+    const std::int64_t unbuffered = bytes_each([] { return make_chan<int>(); });
+    const std::int64_t of_sixteen = bytes_each([] { return make_chan<int>(16); });
+    const std::int64_t timer = bytes_each([] { return gmp::Timer(1h); });
+    const std::int64_t cancellable = bytes_each([] { return with_cancel(background()); });
+    std::printf("bytes: a channel %lld, of 16 ints %lld, a timer %lld, a context %lld\n", static_cast<long long>(unbuffered), static_cast<long long>(of_sixteen),
+                static_cast<long long>(timer), static_cast<long long>(cancellable));
+    EXPECT_LE(unbuffered, 128);
+    EXPECT_LE(of_sixteen, 192);
+    EXPECT_LE(timer, 256);
+    EXPECT_LE(cancellable, 160);
+    co_return;
+  });
+}
+#endif
 
 TEST(ParkedStress, AMillionWaitForOneWaitGroup) {
   WaitGroup gate;

@@ -57,8 +57,7 @@ class asio_executor {
 
   template <class F>
   void execute(F&& f) const {
-    auto shared = std::make_shared<std::decay_t<F>>(std::forward<F>(f));  // handlers may be move-only, post() copies
-    executor_->post([shared] { std::move(*shared)(); });
+    executor_->post(std::forward<F>(f));
   }
   GMPCORO_ASIO::execution_context& query(GMPCORO_ASIO::execution::context_t) const noexcept { return context(); }
   static constexpr GMPCORO_ASIO::execution::blocking_t query(GMPCORO_ASIO::execution::blocking_t) noexcept { return GMPCORO_ASIO::execution::blocking.never; }

@@ -2,7 +2,8 @@
 // Go: internal/runtime/atomic.  Room: base (floor 0).
 //
 // Every lock-free file of the library says Atomic<T>, never std::atomic<T>.  With GMPCORO_MODEL defined (tests/model only) the same
-// file is compiled against an atomic whose every access is a scheduling point of an explorer that also plays the weak memory model.
+// file is compiled against an atomic whose every access is a scheduling point of an explorer that also plays the weak memory model; with GMPCORO_CHAOS
+// (a build of its own, for the stress tests) against one that holds threads up at random.
 // Every access names its order, and its partner by a [LABEL] that stands on both sides (tests/tidy looks for both).
 // No standalone fences anywhere: TSan does not see them.
 #pragma once
@@ -10,15 +11,20 @@
 #include <atomic>
 #include <type_traits>
 
-#ifdef GMPCORO_MODEL
+#if defined(GMPCORO_MODEL)
 #include "model/atomic.hpp"
+#elif defined(GMPCORO_CHAOS)
+#include "gmp/detail/base/chaos.hpp"
 #endif
 
 namespace gmp::detail {
 
-#ifdef GMPCORO_MODEL
+#if defined(GMPCORO_MODEL)
 template <class T>
 using Atomic = ::gmp::model::Atomic<T>;
+#elif defined(GMPCORO_CHAOS)
+template <class T>
+using Atomic = ChaosAtomic<T>;
 #else
 template <class T>
 using Atomic = std::atomic<T>;
