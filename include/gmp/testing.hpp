@@ -77,7 +77,8 @@ void run(F&& f, std::source_location where = std::source_location::current()) {
 /// Failure if f throws, or for what run() says: what() names the seed of that schedule, for replay(), and the steps that led there. By turns a random
 /// walk, and priorities with 0 to 3 changes (PCT: a bug that takes d turns among n gs in k steps shows in one of n * k^(d-1) schedules at worst). f must do the
 /// same under the same schedule; if it does not, what() says so. f is called anew for each schedule, so what it shares should be its own.
-/// $GMPSEED, if set: the seed that a Failure has named, and that schedule alone is played; or a small number, in place of how.seed.
+/// $GMPSEED, if set: the seed that a Failure has named, and each explore() with, or without, faults as that one plays this schedule alone, so choose the
+/// test, too; or a small number, in place of how.seed. Else std::invalid_argument.
 ///
 ///     testing::explore({.schedules = 10'000, .seed = 1}, []() -> Task<> { … });
 template <class F>

@@ -36,7 +36,8 @@ struct Direction {
   FdOperation* reader_ = nullptr;
   FdOperation* writer_ = nullptr;
   bool ended_ = false;    // nothing more is sent
-  bool refused_ = false;  // nobody receives
+  bool refused_ = false;  // who receives has shut that: what is there, and what comes, may be read, and there is no waiting for it
+  bool gone_ = false;     // nobody is there to receive
   bool reset_ = false;
   std::int64_t late_until_ = 0;  // nothing comes before
 };
@@ -52,8 +53,8 @@ class MemoryNet::Link : Immovable {
 
 class MemoryNet::Stream final : public Device {
  public:
-  Stream(Chance& chance, std::shared_ptr<Link> link, unsigned index) noexcept
-      : chance_(chance), link_(std::move(link)), in_(link_->directions_[index]), out_(link_->directions_[1 - index]) {}
+  Stream(Chance& chance, std::shared_ptr<Link> link, unsigned index, bool local) noexcept
+      : chance_(chance), link_(std::move(link)), in_(link_->directions_[index]), out_(link_->directions_[1 - index]), local_(local) {}
 
   bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
     const bool reads = op.side() == FdSide::read;
@@ -115,7 +116,7 @@ class MemoryNet::Stream final : public Device {
     if (op.fails_now() || op.bytes() != 0) return Next::over;
     if (chance_.fault("a connection is reset")) reset(woken, true);
     const bool late = in_.late_until_ > now_ns();
-    if (!in_.bytes_.empty() && !late && !in_.refused_) {
+    if (!in_.bytes_.empty() && !late) {
       std::size_t n = std::min(op.left(), in_.bytes_.size());
       if (n > 1 && chance_.draw(2) != 0) n = 1 + chance_.draw(static_cast<std::uint32_t>(n));
       std::copy_n(in_.bytes_.begin(), n, op.rest());
@@ -124,8 +125,10 @@ class MemoryNet::Stream final : public Device {
       if (in_.writer_ != nullptr) woken.push(std::exchange(in_.writer_, nullptr));
       return Next::over;
     }
-    if (in_.reset_) {
+    if (in_.reset_ && !std::exchange(told_, true)) {
       op.fail(system_failure("read", ECONNRESET));
+    } else if (in_.reset_) {
+      op.fail(errc::eof);
     } else if (in_.refused_ || (in_.ended_ && !late)) {
       op.fail(errc::eof);
     } else {
@@ -140,7 +143,11 @@ class MemoryNet::Stream final : public Device {
       op.fail(system_failure("write", out_.ended_ || std::exchange(told_, true) ? EPIPE : ECONNRESET));
       return Next::over;
     }
-    if (out_.refused_) {  // it goes out, and what comes back is a reset
+    if (local_ && (out_.refused_ || out_.gone_)) {
+      op.fail(system_failure("write", EPIPE));
+      return Next::over;
+    }
+    if (out_.gone_) {  // it goes out, and what comes back is a reset
       op.transferred(op.left());
       reset(woken, true);
       return Next::over;
@@ -175,10 +182,14 @@ class MemoryNet::Stream final : public Device {
     WakeList woken;
     {
       LockGuard guard(link_->lock_);
-      if (dropping || (reading && writing && !in_.bytes_.empty() && !in_.refused_)) reset(woken, dropping);  // MN2: what was not read is answered by a reset
+      const bool closing = reading && writing;
+      if (dropping || (closing && !in_.bytes_.empty())) reset(woken, dropping);  // MN2: what was not read is answered by a reset
+      if (closing) {
+        in_.gone_ = true;
+        in_.bytes_.clear();
+      }
       if (reading) {
         in_.refused_ = true;
-        in_.bytes_.clear();
         stop(in_, woken);
       }
       if (writing) {
@@ -193,16 +204,18 @@ class MemoryNet::Stream final : public Device {
   const std::shared_ptr<Link> link_;
   Direction& in_;
   Direction& out_;
-  bool told_ = false;  // of the reset
+  const bool local_;   // of a unix socket, which knows at once
+  bool told_ = false;  // of the reset; after that it reads an end, and its pipe is broken
 };
 
 /// The connections that nobody has accepted yet.
 class MemoryNet::Backlog : Immovable {
  public:
-  Backlog(const net::Addr& addr, const net::ListenOptions& options) noexcept
-      : addr_(addr), shares_port_(options.reuse_port), most_(options.backlog > 0 ? static_cast<std::size_t>(options.backlog) : 4096) {}
+  Backlog(const net::Addr& addr, bool both, const net::ListenOptions& options) noexcept
+      : addr_(addr), both_(both), shares_port_(options.reuse_port), most_(options.backlog > 0 ? static_cast<std::size_t>(options.backlog) : 4096) {}
 
   const net::Addr addr_;
+  const bool both_;  // families, if addr_ is a wildcard
   const bool shares_port_;
   const std::size_t most_;
   Lock lock_;
@@ -303,7 +316,7 @@ Result<net::Listener> MemoryNet::listen(const net::Addr& wanted, const char* net
     if (other->shares_port_ && options.reuse_port) continue;
     return op_error<net::Listener>("listen", network, {}, addr, system_failure("bind", EADDRINUSE));
   }
-  const auto backlog = std::make_shared<Backlog>(addr, options);
+  const auto backlog = std::make_shared<Backlog>(addr, std::string_view(network) == "tcp", options);
   Descriptor* fd = Descriptor::make(std::make_unique<Acceptor>(chance_, backlog), network, addr, {}, Descriptor::Nature::listener);
   if (fd == nullptr) throw std::bad_alloc();
   net::Listener listener{DescriptorRef(fd)};
@@ -311,12 +324,25 @@ Result<net::Listener> MemoryNet::listen(const net::Addr& wanted, const char* net
   return Result<net::Listener>(std::move(listener));
 }
 
+// Those that the system takes, round and round, but for those on which somebody listens.
+std::uint16_t MemoryNet::free_port() noexcept {
+  constexpr std::uint16_t first = 32'768, last = 60'999;
+  const auto taken = [this](std::uint16_t port) {
+    return std::any_of(listeners_.begin(), listeners_.end(), [port](const auto& other) { return !other->closed_ && other->addr_.port() == port; });
+  };
+  do {
+    next_port_ = next_port_ < first || next_port_ >= last ? first : static_cast<std::uint16_t>(next_port_ + 1);
+  } while (taken(next_port_));
+  return next_port_;
+}
+
 MemoryNet::Backlog* MemoryNet::find(const net::Addr& remote) noexcept {
   Backlog* wildcard = nullptr;
   for (const auto& listener : listeners_) {
     if (listener->closed_ || listener->addr_.is_unix() != remote.is_unix() || listener->addr_.port() != remote.port()) continue;
     if (listener->addr_ == remote) return listener.get();
-    if (!remote.is_unix() && listener->addr_.is_unspecified()) wildcard = listener.get();
+    const bool same_family = listener->addr_.is_ipv4() == remote.is_ipv4();
+    if (!remote.is_unix() && listener->addr_.is_unspecified() && (listener->both_ || same_family)) wildcard = listener.get();
   }
   return wildcard;
 }
@@ -327,9 +353,12 @@ Result<net::Conn> MemoryNet::dial(const net::Addr& remote, const char* network) 
   Backlog* backlog = find(remote);
   if (backlog == nullptr) return refused(remote.is_unix() ? ENOENT : ECONNREFUSED);
   const auto link = std::make_shared<Link>();
-  const net::Addr local = remote.is_unix() ? net::Addr() : remote.with_port(free_port());
+  const std::uint16_t port = remote.is_unix() ? std::uint16_t{0} : free_port();
+  const net::Addr local = remote.is_unix()                             ? net::Addr()
+                          : remote.is_ipv4() && remote.is_loopback() ? net::Addr::ipv4(remote.kind(), {127, 0, 0, 1}, port)
+                                                                       : remote.with_port(port);
   const auto end = [&](unsigned index, const net::Addr& own, const net::Addr& other) {
-    Descriptor* fd = Descriptor::make(std::make_unique<Stream>(chance_, link, index), network, own, other);
+    Descriptor* fd = Descriptor::make(std::make_unique<Stream>(chance_, link, index, remote.is_unix()), network, own, other);
     if (fd == nullptr) throw std::bad_alloc();
     return net::Conn(DescriptorRef(fd));
   };

@@ -37,11 +37,11 @@ class MemoryNet : Immovable {
   class Acceptor;
 
   Backlog* find(const net::Addr& remote) noexcept;
-  std::uint16_t free_port() noexcept { return next_port_++; }
+  std::uint16_t free_port() noexcept;
 
   Chance& chance_;
   std::vector<std::shared_ptr<Backlog>> listeners_;
-  std::uint16_t next_port_ = 32'768;
+  std::uint16_t next_port_ = 0;  // the last one given
 };
 
 }  // namespace gmp::detail

@@ -3,9 +3,12 @@
 //
 // A schedule that fails is played once more, on a fresh stage, with its steps recorded: they need not be while nothing has happened, and whether a test does the
 // same under the same schedule is known only so.
+#include <charconv>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include "debug/dump.hpp"
 #include "gmp/testing.hpp"
@@ -28,9 +31,10 @@ std::string account(std::uint64_t seed, const Stage::End& end, const Stage& stag
 std::uint64_t seed_of_environment() {
   const char* text = std::getenv("GMPSEED");
   if (text == nullptr || *text == '\0') return 0;
-  char* end = nullptr;
-  const std::uint64_t seed = std::strtoull(text, &end, 10);
-  if (*end != '\0') throw std::invalid_argument("GMPSEED=" + std::string(text) + " is no number");
+  const std::string_view digits = text;
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seed);
+  if (error != std::errc() || end != digits.data() + digits.size()) throw std::invalid_argument("GMPSEED=" + std::string(text) + " is no seed");
   return seed;
 }
 
@@ -38,10 +42,12 @@ std::uint64_t seed_of_environment() {
 
 void explore_test(const testing::Exploration& said, const TestFunction& make, std::source_location where) {
   testing::Exploration how = said;
-  if (const std::uint64_t given = seed_of_environment(); Strategy::is_schedule(given))
-    return replay_test(given, make, where);
-  else if (given != 0)
+  const std::uint64_t given = seed_of_environment();
+  if (Strategy::is_schedule(given)) {
+    if (Strategy::has_faults(given) == how.faults) return replay_test(given, make, where);  // else it is another explore()'s
+  } else if (given != 0) {
     how.seed = given;
+  }
   Stage::End end;
   std::uint64_t seed = 0, n = 0, trace = 0;
   {

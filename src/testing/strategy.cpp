@@ -39,7 +39,8 @@ std::uint64_t Strategy::seed_of(std::uint64_t exploration, std::uint64_t n, std:
 void Strategy::begin(std::uint64_t seed) {
   random_ = Random(seed);
   draws_ = Random(~seed);
-  faults_ = (seed >> (depth_bits + steps_bits) & 1) != 0 ? fault_rates[draws_.below(std::size(fault_rates))] : 0;
+  static_assert(depth_bits + steps_bits == 11);
+  faults_ = has_faults(seed) ? fault_rates[draws_.below(std::size(fault_rates))] : 0;
   depth_ = static_cast<std::uint32_t>(seed) & ((1u << depth_bits) - 1);
   steps_ = 0;
   lowest_ = fallen;

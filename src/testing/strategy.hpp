@@ -21,6 +21,7 @@ class Strategy {
   /// The seed of the nth schedule of an exploration; steps: how many the schedules before had.
   static std::uint64_t seed_of(std::uint64_t exploration, std::uint64_t n, std::uint32_t steps, bool faults) noexcept;
   static bool is_schedule(std::uint64_t seed) noexcept { return seed >> 63 != 0; }
+  static bool has_faults(std::uint64_t seed) noexcept { return (seed >> 11 & 1) != 0; }
 
   void begin(std::uint64_t seed);
   /// ids: of who can run, at least one; small numbers. The index of the chosen one.

@@ -202,6 +202,64 @@ TEST(MemoryNet, CloseEndsWhatWaits) {
   });
 }
 
+// As the system has it: who does not read any more may still be written to.
+TEST(MemoryNet, ReadingThatIsShutDoesNotDisturbThePeer) {
+  testing::run([]() -> Task<> {
+    Pair both = co_await pair();
+    EXPECT_FALSE(both.server.close_read());
+    const auto there = co_await both.client.write("there");
+    EXPECT_TRUE(there) << there.message();
+    const auto back = co_await both.server.write("back");
+    EXPECT_TRUE(back) << back.message();
+    const std::string came = co_await read_some(both.client), late = co_await read_some(both.server), end = co_await read_some(both.server);
+    EXPECT_EQ(came, "back");
+    EXPECT_EQ(late, "there");
+    EXPECT_EQ(end, "EOF");
+  });
+}
+
+TEST(MemoryNet, AResetIsToldOnce) {
+  testing::run([]() -> Task<> {
+    Pair both = co_await pair();
+    EXPECT_FALSE(both.server.set_linger(0s));
+    EXPECT_FALSE(both.server.close());
+    const std::string reset = co_await read_some(both.client), end = co_await read_some(both.client);
+    EXPECT_TRUE(has(reset, "connection reset by peer")) << reset;
+    EXPECT_EQ(end, "EOF");
+    const auto broken = co_await both.client.write("x");
+    EXPECT_EQ(broken.err, std::errc::broken_pipe);
+    const net::Listener listener = listening("unix", "/tmp/in-memory");
+    net::Conn client = co_await dialed(listener);
+    {
+      auto server = co_await listener.accept();
+      EXPECT_TRUE(server) << server.message();
+    }
+    const auto at_once = co_await client.write("x");
+    EXPECT_EQ(at_once.err, std::errc::broken_pipe);
+  });
+}
+
+TEST(MemoryNet, FamiliesAndPortsAreKeptApart) {
+  testing::run([]() -> Task<> {
+    const net::Listener four = listening("tcp4", "0.0.0.0:0");
+    const std::string port = std::to_string(four.addr().port());
+    const auto six = co_await net::dial("tcp", "[::1]:" + port);
+    EXPECT_EQ(six.err, std::errc::connection_refused);
+    const auto other = co_await net::dial("tcp", "127.0.0.2:" + port);
+    EXPECT_TRUE(other) << other.message();
+    EXPECT_EQ(other.get<0>().local_addr().host(), "127.0.0.1");
+    for (int i = 0; i < 30'000; ++i) {
+      const auto conn = co_await net::dial("tcp", "127.0.0.1:" + port);
+      const auto accepted = co_await four.accept();
+      const std::uint16_t own = conn.get<0>().local_addr().port();
+      if (!conn || !accepted || own < 1024 || own == four.addr().port()) {
+        ADD_FAILURE() << i << ": port " << own << ", " << conn.message() << accepted.message();
+        break;
+      }
+    }
+  });
+}
+
 TEST(MemoryNet, WhatWasNotReadIsAnsweredByAReset) {
   testing::run([]() -> Task<> {
     Pair both = co_await pair();
@@ -397,8 +455,10 @@ TEST_F(MemoryNetBugs, TheEnvironmentNamesTheSchedule) {
   EXPECT_EQ(played, 1);
   ::setenv("GMPSEED", "7", 1);
   const std::string seventh = failure_of([&] { testing::explore({.schedules = 10'000}, wrong); });
-  ::setenv("GMPSEED", "seven", 1);
-  EXPECT_THROW(testing::explore({.schedules = 1}, wrong), std::invalid_argument);
+  for (const char* bad : {"seven", "-1", "7:1234", "99999999999999999999"}) {
+    ::setenv("GMPSEED", bad, 1);
+    EXPECT_THROW(testing::explore({.schedules = 1}, wrong), std::invalid_argument) << bad;
+  }
   ::unsetenv("GMPSEED");
   EXPECT_EQ(seed_in(seventh), seed_in(failure_of([&] { testing::explore({.schedules = 10'000, .seed = 7}, wrong); })));
 }
