@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -193,6 +194,47 @@ TEST(GMPCORO_TEST_SUITE, ATasksExceptionIsItsOutcome) {
                }
              }));
   EXPECT_EQ(told.get_future().get(), "failed");
+}
+
+TEST(GMPCORO_TEST_SUITE, AHandlerWithoutAnExecutorRunsOnTheGs) {
+  Executor ex({.procs = 1});
+  std::promise<Executor*> where;
+  auto nothing = []() -> Task<> { co_return; };
+  asio_spawn(ex, nothing(), [&](std::exception_ptr) { where.set_value(Executor::current()); });
+  EXPECT_EQ(where.get_future().get(), &ex);
+}
+
+/// Counts its ends on other threads than the one that it belongs to.
+class Homely {
+ public:
+  Homely(std::thread::id home, std::atomic<int>& strays) noexcept : home_(home), strays_(&strays) {}
+  Homely(Homely&& other) noexcept : home_(other.home_), strays_(std::exchange(other.strays_, nullptr)) {}
+  Homely& operator=(Homely&&) = delete;
+  ~Homely() {
+    if (strays_ != nullptr && std::this_thread::get_id() != home_) ++*strays_;
+  }
+
+ private:
+  std::thread::id home_;
+  std::atomic<int>* strays_;
+};
+
+TEST(GMPCORO_TEST_SUITE, AHandlerIsDestroyedWhereItRuns) {
+  Executor ex({.procs = 1});
+  asio::io_context io;
+  auto work = asio::make_work_guard(io);
+  std::thread home([&] { io.run(); });
+  std::atomic<int> strays{0};
+  for (int i = 0; i < 2'000; ++i) {
+    std::promise<void> ran;
+    auto nothing = []() -> Task<> { co_return; };
+    asio_spawn(ex, nothing(), asio::bind_executor(io.get_executor(), [&ran, homely = Homely(home.get_id(), strays)](std::exception_ptr) { ran.set_value(); }));
+    ran.get_future().get();
+  }
+  ex.stop();
+  work.reset();
+  home.join();
+  EXPECT_EQ(strays, 0);
 }
 
 // The server of Asio's own tutorial, as it may stand in somebody's program, on our Ms and beside gs.

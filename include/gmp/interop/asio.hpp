@@ -86,6 +86,7 @@ struct use_g_t {
 /// a value, or a std::tuple of several. An error is thrown as Asio's system_error, an exception_ptr rethrown; with redirect_error or as_tuple round
 /// use_g it is given instead. The g goes on on its own executor, whatever thread completes the operation. Nothing has begun before co_await; it is
 /// awaited once. It cannot be given up by until(): the operation has the buffer; cancel() the socket, on its executor, and it ends with operation_aborted.
+/// For the same reason the g must not be stopped meanwhile: before its executor's stop, or the end of run(), cancel what waits, and wait for its g.
 inline constexpr use_g_t use_g{};
 
 namespace asio_detail {
@@ -204,7 +205,7 @@ class [[nodiscard("co_await it: nothing has begun")]] Operation {
 }  // namespace asio_detail
 
 /// A Task as an asynchronous operation of Asio's, in the manner of co_spawn: starts a g of `executor` for it, and completes with (std::exception_ptr), or
-/// (std::exception_ptr, T), on the executor that is associated with the handler. So a handler, or an asio::awaitable, may use what parks: a gmp::Mutex, a
+/// (std::exception_ptr, T), on the executor that is associated with the handler, else on an M of `executor`; the handler is destroyed there, too. So a handler, or an asio::awaitable, may use what parks: a gmp::Mutex, a
 /// channel. A cancellation of Asio's does not reach the g; give the Task a Context.
 ///
 ///     std::optional<int> v = co_await gmp::asio_spawn(ex, receive(ch), asio::use_awaitable);
@@ -214,7 +215,7 @@ auto asio_spawn(Executor& executor, Task<T> task, Token&& token) {
   return GMPCORO_ASIO::async_initiate<Token, Signature>(
       [&executor](auto&& handler, Task<T> begun) {
         using Kept = std::decay_t<decltype(handler)>;
-        auto where = GMPCORO_ASIO::get_associated_executor(handler);
+        auto where = GMPCORO_ASIO::get_associated_executor(handler, asio_executor(executor));
         auto work = GMPCORO_ASIO::make_work_guard(where);  // so that its io_context waits for us
         auto kept = std::make_shared<Kept>(std::forward<decltype(handler)>(handler));
         executor.go(
@@ -226,7 +227,7 @@ auto asio_spawn(Executor& executor, Task<T> task, Token&& token) {
                 } catch (...) {
                   thrown = std::current_exception();
                 }
-                GMPCORO_ASIO::post(on, [told, thrown] { std::move(*told)(thrown); });
+                GMPCORO_ASIO::post(on, [last = std::move(told), thrown] { std::move(*last)(thrown); });  // the handler dies where it has run
               } else {
                 std::optional<T> value;
                 try {
@@ -235,7 +236,7 @@ auto asio_spawn(Executor& executor, Task<T> task, Token&& token) {
                   thrown = std::current_exception();
                 }
                 auto given = std::make_shared<std::optional<T>>(std::move(value));
-                GMPCORO_ASIO::post(on, [told, thrown, given] { std::move(*told)(thrown, given->has_value() ? std::move(**given) : T()); });
+                GMPCORO_ASIO::post(on, [last = std::move(told), thrown, given] { std::move(*last)(thrown, given->has_value() ? std::move(**given) : T()); });
               }
             },
             std::move(begun), std::move(where), std::move(work), std::move(kept));
