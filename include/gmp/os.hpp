@@ -1,4 +1,4 @@
-// include/gmp/os.hpp — os::open, File, pipe; Command, start, run; and os::notify: signals as values on a channel, or as the end of a context; raise_file_limit.
+// include/gmp/os.hpp — os::open, File, pipe; Command, start, run; notify: signals as values, or as the end of a context; raise_file_limit; wait_readable.
 // Go: os, os/exec, os/signal.  Room: os (floor 5).
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "gmp/chan.hpp"
 #include "gmp/context.hpp"
+#include "gmp/detail/os/readiness.hpp"
 #include "gmp/os/exec.hpp"
 #include "gmp/os/file.hpp"
 #include "gmp/result.hpp"
@@ -40,5 +41,13 @@ inline Context notify_context(const Context& ctx, std::initializer_list<int> sig
 /// has 1024 (`ulimit -n`), which is few for a server. The library does not do so by itself, as the process is yours: code in it that calls select(2) may
 /// not see numbers beyond 1023. Programs that os::start and run start have the limit of before. From any thread.      Go: at the start of each program.
 Result<std::size_t> raise_file_limit();
+
+/// `std::error_code err = co_await os::wait_readable(fd);` parks until a descriptor of somebody else's has something to read, has come to its end or has
+/// an error: for libraries that do their own I/O and say what they wait for (libcurl, libpq). The descriptor stays theirs: its flags are not touched, and it
+/// must stay open until this returns. Always ready: regular files. Any number of gs may wait for one; when it is ready all of them go on, on their own
+/// executors. Under until() or timeout(): errc::canceled or deadline_exceeded. What is no open descriptor: EBADF.      Go: none.
+[[nodiscard("co_await it")]] inline detail::ReadinessOp wait_readable(int fd) noexcept { return detail::ReadinessOp(fd, detail::IoKind::poll_in); }
+/// The same, until it takes something.
+[[nodiscard("co_await it")]] inline detail::ReadinessOp wait_writable(int fd) noexcept { return detail::ReadinessOp(fd, detail::IoKind::poll_out); }
 
 }  // namespace gmp::os
