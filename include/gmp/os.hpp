@@ -44,7 +44,7 @@ Result<std::size_t> raise_file_limit();
 
 /// `std::error_code err = co_await os::wait_readable(fd);` parks until a descriptor of somebody else's has something to read, has come to its end or has
 /// an error: for libraries that do their own I/O and say what they wait for (libcurl, libpq). The descriptor stays theirs: its flags are not touched, and it
-/// must stay open until this returns. Always ready: regular files. Any number of gs may wait for one; when it is ready all of them go on, on their own
+/// must stay open until this returns or is given up. Always ready: regular files. Any number of gs may wait for one; when it is ready all of them go on, on their own
 /// executors. Under until() or timeout(): errc::canceled or deadline_exceeded. What is no open descriptor: EBADF.      Go: none.
 [[nodiscard("co_await it")]] inline detail::ReadinessOp wait_readable(int fd) noexcept { return detail::ReadinessOp(fd, detail::IoKind::poll_in); }
 /// The same, until it takes something.

@@ -150,8 +150,9 @@ class EpollPoller final : public Poller {
     if (entry == nullptr) return end(op, -ENOMEM);
     entry->vain_ = 0;
     Waiting& waiting = reads(op->kind_) ? entry->readers_ : entry->writers_;
-    if (!waiting.empty()) return wait(waiting, op);  // in turn: the first one blocked, and will be told
     const bool known = entry->knows(op);
+    // In turn: the first one blocked, and will be told. Unless that one was given up, its file closed, and the number is another file's.
+    if (known && !waiting.empty()) return wait(waiting, op);
     // EP2, EP3: what is not there need not be tried; registering reports what is.
     const bool skip = op->poll_first_ && reads(op->kind_) && (!known || (entry->readable_ != Entry::fresh && !entry->ended_));
     if (!skip && try_now(*entry, op)) return;

@@ -220,13 +220,21 @@ TEST(Readiness, IsForgottenByAStop) {
 
 TEST(Readiness, OfANumberThatIsAnotherFileNow) {
   on_executor([]() -> Task<> {
-    for (int i = 0; i < 20; ++i) {  // the numbers come again
+    for (int i = 0; i < 20; ++i) {
+      Pair old;
+      auto [ctx, cancel] = with_cancel(background());
+      auto given_up = spawn([fd = old.ends[0], ctx]() -> Task<std::error_code> { co_return co_await until(ctx, os::wait_readable(fd)); });
+      co_await until_parked(1);
+      cancel();  // and before the poller has looked, the number is closed, and another file's
+      ::close(std::exchange(old.ends[0], -1));
       const Pair pair;
-      auto waiter = spawn([&]() -> Task<std::error_code> { co_return co_await os::wait_readable(pair.ends[0]); });
+      auto waiter = spawn([&]() -> Task<std::error_code> { co_return co_await timeout(10s, os::wait_readable(pair.ends[0])); });
+      const std::error_code canceled = co_await given_up.join();
+      EXPECT_EQ(canceled, errc::canceled);
       co_await until_parked(1);
       pair.send();
       const std::error_code err = co_await waiter.join();
-      EXPECT_FALSE(err);
+      EXPECT_FALSE(err) << err.message();
     }
   });
 }
