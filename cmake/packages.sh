@@ -18,6 +18,11 @@ package_present() {
     libssl-dev) pkg-config --exists libssl ;;
     libgtest-dev) pkg-config --exists gtest ;;
     libgmp-dev) echo '#include <gmp.h>' | g++ -x c++ -fsyntax-only - ;;
+    libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+    libsqlite3-dev) pkg-config --exists sqlite3 ;;
+    libpq-dev) pkg-config --exists libpq ;;
+    libgrpc++-dev) pkg-config --exists grpc++ ;;
+    postgresql-15) ls /usr/lib/postgresql/*/bin/initdb ;;
     *) dpkg -s "$1" ;;
   esac >/dev/null 2>&1
 }
@@ -57,6 +62,18 @@ need_packages() {
 # want_packages PACKAGE…: as need_packages, but the script goes on without.
 want_packages() {
   (need_packages "$@") || echo "== going on without $*"
+}
+
+# want_postgresql: its programs, and no server that runs: Debian's package would make a cluster and start it, unless it is told not to.
+want_postgresql() {
+  local settings=/etc/postgresql-common/createcluster.conf sudo=()
+  package_present postgresql-15 && return
+  ((EUID == 0)) || sudo=(sudo)
+  if ! package_present postgresql-common; then
+    want_packages postgresql-common
+    "${sudo[@]}" sed -i 's/^#* *create_main_cluster *=.*/create_main_cluster = false/' "$settings" || return 0
+  fi
+  want_packages postgresql-15
 }
 
 cpus() { nproc 2>/dev/null || echo 2; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # tests/examples/redis_client.py — lets redis_client ask a redis-server of its own, and one that goes away.
 #
-# redis_client.py PROGRAM      Status 77, which ctest takes for "skipped", if Debian's package redis-server is not there.
+# redis_client.py PROGRAM      Status 77, which ctest takes for "skipped", if there is no server (Debian: redis-tools or redis-server).
 import os
 import shutil
 import socket
@@ -11,6 +11,11 @@ import tempfile
 import threading
 
 from server import LIMIT_S, equal, main, require, wait_until
+
+
+def redis_server():
+    """Its path, or None. Debian's redis-server is a second name of a program of redis-tools, which starts no service when it is installed."""
+    return shutil.which("redis-server") or shutil.which("redis-check-rdb")
 
 
 def ask(program, *where):
@@ -23,7 +28,7 @@ def asks_a_redis_server(program):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "redis.sock")
         command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+        with subprocess.Popen(command, executable=redis_server(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
             try:
                 wait_until(lambda: os.path.exists(path) or server.poll() is not None, "redis-server listens")
                 require(server.poll() is None, "redis-server does not start")
@@ -45,7 +50,7 @@ def sees_that_the_server_has_gone(program):
 
 
 if __name__ == "__main__":
-    if not shutil.which("redis-server"):
-        print("skipped: there is no redis-server (Debian: redis-server)")
+    if not redis_server():
+        print("skipped: there is no redis-server (Debian: redis-tools)")
         sys.exit(77)
     main(asks_a_redis_server, sees_that_the_server_has_gone)
