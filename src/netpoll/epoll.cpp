@@ -229,14 +229,21 @@ class EpollPoller final : public Poller {
     return &(*chunks_[chunk])[static_cast<std::size_t>(fd) % chunk_size];
   }
 
+  /// A descriptor that is not ours may be closed as soon as the op has been given up, which may be now; then some other file of that number is watched
+  /// for nobody. TSan takes that for a race, hence the bare system call.
+  int control(int what, const IoOp* op, epoll_event* event) noexcept {
+    if (op->fd_serial_ == 0) return static_cast<int>(::syscall(SYS_epoll_ctl, epoll_fd_, what, op->fd_, event));
+    return ::epoll_ctl(epoll_fd_, what, op->fd_, event);
+  }
+
   /// Registers the op's descriptor, or makes epoll look at it again. 0 or an errno.
   int watch(Entry& entry, const IoOp* op) noexcept {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
     event.data.fd = op->fd_;
-    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, op->fd_, &event) != 0) {
+    if (control(EPOLL_CTL_ADD, op, &event) != 0) {
       if (errno != EEXIST) return errno;
-      if (::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, op->fd_, &event) != 0) return errno;
+      if (control(EPOLL_CTL_MOD, op, &event) != 0) return errno;
     }
     entry.registered_ = true;
     entry.serial_ = op->fd_serial_;

@@ -37,12 +37,11 @@ bool ReadinessOp::Awaiter::step(G* gp) noexcept {
   }
   const std::int32_t result = self.op_.result_;
   self.op_.state_.store(IoOp::idle, release);  // [OP-STATE] from here on a cancel is for the next try
-  if (result == -ECANCELED || result == -EINTR) {
-    if (!gives_up(self)) {  // the end of something else
-      io_repark(gp, &self.op_);
-      return false;
-    }
-    self.error_ = make_error_code(errc::canceled);
+  if (result < 0 && gives_up(self)) {
+    self.error_ = make_error_code(errc::canceled);  // whatever it says: the number may have been closed since
+  } else if (result == -ECANCELED || result == -EINTR) {
+    io_repark(gp, &self.op_);  // the end of something else
+    return false;
   } else if (result < 0) {
     self.error_ = {-result, errno_category()};
   }
