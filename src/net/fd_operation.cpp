@@ -585,11 +585,11 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
   }
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
   if (Device* device = self.fd_->device()) {
-    if (tearing_down()) return device->withdraw(self.side_) || !not_yet_woken(self);
+    if (torn_down(self.g_)) return device->withdraw(self.side_) || !not_yet_woken(self);
     device->cancel(self.side_);
     return false;
   }
-  if (tearing_down()) return true;  // the pollers are drained; abandon() does the rest
+  if (torn_down(self.g_)) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op());
   return false;
 }

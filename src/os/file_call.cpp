@@ -182,7 +182,7 @@ void FileCall::abandon() noexcept {
 bool FileCall::withdraw_call(Waiter* w) noexcept {
   FileCall& self = static_cast<FileCall&>(*w);
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
-  if (tearing_down()) return true;     // the pollers are drained; abandon() does the rest
+  if (torn_down(self.g_)) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op_);
   return false;
 }

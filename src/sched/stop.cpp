@@ -159,13 +159,13 @@ void Sched::teardown() {
     const auto is_held = [&] { return (gp->status_.load(acquire) & hold_bit) != 0; };  // [G-STATUS]
     while (!status::begin_hold(gp->status_) && is_held()) sys::yield_thread();
   }
-  // A g in a foreign await cannot be destroyed: somebody holds its bridge.
+  // A g in a foreign await cannot be destroyed: somebody else may write to its frame. Withdrawn (below), it is left.
   const std::int64_t grace_ends = deadline_after(now_ns(), options_.stop_grace);
   const auto is_foreign = [&](G* gp) { return is_waiting(gp) && gp->reason_ == WaitReason::foreign; };
   while (now_ns() < grace_ends && std::any_of(gs.begin(), gs.end(), is_foreign)) sys::sleep_ns(1'000'000);
 
   for (G* gp : gs) {  // step 5
-    if (gp->waiter_ == nullptr) continue;  // a foreign await, or nothing: it yielded, or has not begun
+    if (gp->waiter_ == nullptr) continue;  // it yielded, or has not begun
     for (;;) {
       const bool waited = is_waiting(gp);
       if (withdraw(gp->waiter_) || !waited) break;

@@ -54,6 +54,11 @@ void destroy_abandoned(std::coroutine_handle<> child) noexcept {
 
 bool tearing_down() noexcept { return Teardown::current() != nullptr; }
 
+bool torn_down(const G* gp) noexcept {
+  const Teardown* teardown = Teardown::current();
+  return teardown != nullptr && teardown->covers(gp->sched_);
+}
+
 void note_phantom(const void* lock) noexcept {
   if (Teardown* teardown = Teardown::current()) with_memory([&] { teardown->phantoms_.push_back(lock); });
 }

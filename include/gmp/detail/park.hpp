@@ -145,6 +145,8 @@ void hold_end(G* gp, bool wakes) noexcept;
 
 /// While the frames of a stopped executor are destroyed on this thread: primitives check and wake nothing of that executor.
 bool tearing_down() noexcept;
+/// The same, and gp is of that executor: a destructor there may cancel what a g of another one waits on.
+bool torn_down(const G* gp) noexcept;
 /// A g that was withdrawn from Cond::wait does not hold the Mutex that its frame's guard will unlock: note_phantom remembers one such
 /// hold, take_phantom consumes it (true: the unlock is not real). Both only while tearing_down().
 void note_phantom(const void* lock) noexcept;
