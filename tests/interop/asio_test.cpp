@@ -195,7 +195,8 @@ TEST(GMPCORO_TEST_SUITE, WhatThrowsInBeginningIsThrownAndNothingWaits) {
         co_await yield();
         std::exchange(kept, nullptr)();
       }
-      EXPECT_EQ(co_await waits, keeps ? 7 : 0);
+      const int got = co_await waits;
+      EXPECT_EQ(got, keeps ? 7 : 0);
       EXPECT_EQ(text, keeps ? "" : "not begun");
     }
   });

@@ -30,7 +30,6 @@
 #define GMPCORO_ASIO_SLOTS (ASIO_VERSION >= 101900)
 #endif
 
-#include <atomic>
 #include <concepts>
 #include <exception>
 #include <functional>
@@ -41,6 +40,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "gmp/detail/base/atomic.hpp"
 #include "gmp/detail/task/foreign_wait.hpp"
 #include "gmp/detail/task/operation.hpp"
 #include "gmp/executor.hpp"
@@ -186,16 +186,16 @@ class Cancellation {
   /// On the executor where Asio wants it.
   virtual void post(std::shared_ptr<Cancellation> self) = 0;
   GMPCORO_ASIO::cancellation_slot slot() noexcept { return signal_.slot(); }
-  void over() noexcept { over_.store(true, std::memory_order_relaxed); }  // ordered by that executor
+  void over() noexcept { over_.store(true, detail::relaxed); }  // ordered by that executor
 
  protected:
   void emit() {
-    if (!over_.load(std::memory_order_relaxed)) signal_.emit(GMPCORO_ASIO::cancellation_type::all);
+    if (!over_.load(detail::relaxed)) signal_.emit(GMPCORO_ASIO::cancellation_type::all);
   }
 
  private:
   GMPCORO_ASIO::cancellation_signal signal_;
-  std::atomic<bool> over_{false};
+  detail::Atomic<bool> over_{false};
 };
 
 template <class Where>
