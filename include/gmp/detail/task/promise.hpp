@@ -64,6 +64,10 @@ inline constexpr bool is_task = false;
 template <class T>
 inline constexpr bool is_task<Task<T>> = true;
 
+/// What a coroutine of a g may await though it is not this library's.
+template <class A>
+concept Foreign = !Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; };
+
 class PromiseBase : public FrameLink {
  public:
   PromiseBase() noexcept = default;
@@ -102,8 +106,14 @@ class PromiseBase : public FrameLink {
     note_await(here);
     return typename std::remove_cvref_t<All>::Awaiter(all);
   }
-  template <class A>
-    requires(!Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; })
+  template <Foreign A>
+    requires Adopted<A>
+  typename AwaitedAs<A>::Awaiter await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
+    if (g_->lent_) [[unlikely]] settle(*this);
+    note_await(here);
+    return typename AwaitedAs<A>::Awaiter(g_, std::forward<A>(awaitable));
+  }
+  template <Foreign A>
   ForeignAwaiter<A&&> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
