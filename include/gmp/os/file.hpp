@@ -85,8 +85,8 @@ class File {
 };
 
 /// `auto [f, err] = co_await os::open(path, O_RDWR | O_CREAT);` opens a file, close-on-exec. flags: of <fcntl.h>; mode: of one that is made, less the umask.
-/// A FIFO parks until its other end is opened, and until() gives that up under io_uring; under epoll it is waited for. "open /nowhere: no such file or
-/// directory".      Go: os.OpenFile.
+/// A FIFO parks until its other end is opened, and until() gives that up under io_uring, unless hundreds wait already; then, and under epoll, it is waited
+/// for. "open /nowhere: no such file or directory".      Go: os.OpenFile.
 [[nodiscard("co_await it")]] inline detail::OpenOp open(std::string_view path, int flags = 0, unsigned mode = 0644) {
   return detail::OpenOp(path, flags, mode);
 }

@@ -277,6 +277,35 @@ TEST(File, OpenOfAFifoThatNobodyOpensCanBeGivenUpInTheRing) {
   });
 }
 
+// More than the kernel has threads for: each waits in one for the other end.
+TEST(File, OpensThatWaitHoldUpNoOtherFile) {
+  const TempDir dir;
+  const std::string file = dir.with("f", "content");
+  on_executor([&]() -> Task<> {
+    const auto fifo = [&dir](std::int64_t i) { return dir.path("fifo" + std::to_string(i)); };
+    const auto open_all = [&fifo](WaitGroup& opened, int flags) {
+      for (std::int64_t i = 0; i < 300; ++i) {
+        opened.go([path = fifo(i), flags]() -> Task<> {
+          const auto f = co_await os::open(path, flags);
+          EXPECT_EQ(f.message(), "");
+        });
+      }
+    };
+    for (std::int64_t i = 0; i < 300; ++i) EXPECT_EQ(::mkfifo(fifo(i).c_str(), 0600), 0);
+    WaitGroup readers, writers;
+    open_all(readers, O_RDONLY);
+    co_await until_parked(300);
+    const os::File f = (co_await os::open(file, O_RDWR)).value();
+    const std::string got = (co_await io::read_all(f)).value();
+    EXPECT_EQ(got, "content");
+    const auto synced = co_await f.fsync();
+    EXPECT_FALSE(synced);
+    open_all(writers, O_WRONLY);
+    co_await writers.wait();
+    co_await readers.wait();
+  });
+}
+
 // The executor stops at any moment of their work: nothing is left open, and nothing is written to memory that is gone.
 TEST(File, GsThatAreStoppedLeaveNothing) {
   const TempDir dir;
