@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "gmp/io.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "support/child.hpp"
 #include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -31,6 +33,7 @@ namespace gmp::file_test {
 namespace {
 
 using namespace std::chrono_literals;
+namespace child = test::child;
 using test::Clock;
 using test::leaving_no_fds;
 using test::on_executor;
@@ -485,6 +488,34 @@ TEST(FromFd, TakesWhateverItIs) {
     const std::uint64_t n = co_await waiter;
     EXPECT_EQ(n, 3u);
   });
+}
+
+/// Status 3: it was told.
+void write_where_nobody_reads(int number) {
+  auto [reader, writer, err] = os::pipe();
+  ::dup2(writer.native_handle(), number);
+  reader.close();
+  const auto write = [](int number) -> Task<> {
+    const os::File out = os::from_fd(number, "out").value();
+    const auto wrote = co_await out.write("nobody reads it");
+    ::_exit(wrote.message() == "write out: broken pipe" ? 3 : 4);
+  };
+  run(write, number);
+}
+
+// As of any program in a shell's pipeline that nobody reads.
+TEST(FromFd, ABrokenStandardOutputEndsTheProgramUnlessItIgnoresThat) {
+  for (const child::Scenario scenario : {child::Scenario([] { write_where_nobody_reads(1); }), child::Scenario([] { write_where_nobody_reads(2); })}) {
+    const auto ended = child::run(scenario);
+    EXPECT_EQ(ended.signal, SIGPIPE) << ended;
+  }
+  const auto another = child::run([] { write_where_nobody_reads(100); });
+  EXPECT_EQ(another.status, 3) << another;
+  const auto ignored = child::run([] {
+    ::signal(SIGPIPE, SIG_IGN);
+    write_where_nobody_reads(1);
+  });
+  EXPECT_EQ(ignored.status, 3) << ignored;
 }
 
 TEST(FromFd, ATerminalIsWaitedForByThePoller) {
