@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,6 +96,22 @@ TEST(File, ALargeOneComesAndGoesWhole) {
     const auto all = co_await io::read_all(in);
     EXPECT_TRUE(all.value() == bytes);
   });
+}
+
+TEST(File, MoreThanOneCallTakesIsWrittenWhole) {
+  static constexpr std::size_t size = std::size_t{5} << 30;  // of zeros, which take no memory
+  void* const zeros = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(zeros, MAP_FAILED);
+  on_executor([zeros]() -> Task<> {
+    const os::File null = (co_await os::open("/dev/null", O_WRONLY)).value();
+    const auto wrote = co_await null.write(io::ConstBuffer(zeros, size));
+    EXPECT_EQ(wrote.message(), "");
+    EXPECT_EQ(wrote.get<0>(), size);
+    const auto at = co_await null.pwrite(io::ConstBuffer(zeros, size), 0);
+    EXPECT_EQ(at.message(), "");
+    EXPECT_EQ(at.get<0>(), size);
+  });
+  ::munmap(zeros, size);
 }
 
 TEST(File, ErrorsReadAsGos) {
