@@ -308,6 +308,10 @@ const FdOperation* FdOperation::of(const G* gp) noexcept {
   return gp->step_ == &FdOperation::step && gp->waiter_ != nullptr ? static_cast<const FdOperation*>(gp->waiter_) : nullptr;
 }
 
+msghdr* FdOperation::message() const noexcept {
+  return kind_ == Kind::recv_from || kind_ == Kind::send_to ? reinterpret_cast<msghdr*>(data_) : nullptr;
+}
+
 int FdOperation::number() const noexcept { return fd_->native_handle(); }
 
 bool FdOperation::fails_now() noexcept {
@@ -620,7 +624,7 @@ void FdOperation::fail(const Failure& why) noexcept {
       break;
     case Kind::send_to: {
       source = fd_->local();
-      const msghdr& message = *reinterpret_cast<const msghdr*>(data_);
+      const msghdr& message = *this->message();
       if (message.msg_name != nullptr) addr = addr_from_sockaddr(source.kind(), static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
       break;
     }
