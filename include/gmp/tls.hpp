@@ -74,8 +74,9 @@ struct TlsConfig {
 ///   and so does a handshake that was left in the middle.
 /// - A deadline ends whatever the operation of its side waits for, also in the handshake.
 /// - close_write() says that it was the end, after the handshake only ("tls: CloseWrite called before handshake complete"), and leaves the
-///   connection below open. close() says so, too, unless a write is in progress, and closes the connection below; if that takes no more
-///   just now, it is closed when it has, at most 5 s later (called by a g; else, at once).
+///   connection below open. close() says so, too, unless a write is in progress, and closes the connection below. If that takes no more
+///   just now, a g sends it as soon as there is room, for at most 5 s, on the caller's executor or, from a plain thread, on
+///   default_executor(); both return at once.
 /// Throws std::bad_alloc.      Go: tls.Client, tls.Server.
 Conn tls_client(const Conn& conn, const TlsConfig& config);
 Conn tls_server(const Conn& conn, const TlsConfig& config);

@@ -108,6 +108,7 @@ class Descriptor : Immovable {
   /// Of a file: its name.
   const char* network() const noexcept { return network_; }
   bool is_file() const noexcept { return is_file(nature_); }
+  bool is_standard_output() const noexcept { return is_file() && (fd_ == 1 || fd_ == 2); }
   bool is_regular() const noexcept { return nature_ == Nature::regular; }
   bool listens() const noexcept { return nature_ == Nature::listener; }
   bool keeps_bounds() const noexcept { return nature_ == Nature::datagrams; }

@@ -24,6 +24,9 @@
 //   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
 //   UR6  EAGAIN is no answer: kernels before 6.4 give it for pipes and others that are non-blocking, instead of waiting.  A poll waits in the
 //        op's place, then it is sent again.  A read or write only once: of a file without poll it might say EAGAIN for ever.
+//   UR7  what cannot be done at once and is no socket, an open for one, waits in a thread of the kernel's.  Of these a thread of ours has a few, four for
+//        each CPU unless more are asked for, and an open of a FIFO may keep one for ever.  So more are asked for, and of opens no more are sent than
+//        leave some free (uring_opens_max).
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
@@ -64,6 +67,9 @@ constexpr unsigned ring_flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN
 constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
 constexpr unsigned cqes_per_sqe = 8;  // ops in flight outnumber those in the queue; what still overflows costs an allocation in the kernel
 constexpr std::int64_t cancel_again_ns = 1'000'000;  // UR2
+constexpr unsigned workers_max = 512;  // UR7
+
+Atomic<unsigned> opens_max{workers_max / 2};  // UR7
 
 /// What to do about it, for the one line that people see.
 const char* advice(int error) noexcept {
@@ -124,6 +130,7 @@ class Ring : Immovable {
     // SQEs are sent in the order in which they lie: the indirection is filled once.
     for (unsigned i = 0; ring_.sq.array != nullptr && i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
     tail_ = *ring_.sq.ktail;
+    ask_for_workers();
     return 0;
   }
 
@@ -184,6 +191,15 @@ class Ring : Immovable {
   }
 
  private:
+  // UR7, and what has come of it: the limit of processes may be lower, and a sandbox may forbid it.
+  void ask_for_workers() noexcept {
+    unsigned workers[2] = {workers_max, 0};  // for files, and for others: those are not limited
+    unsigned now[2] = {};
+    if (io_uring_register_iowq_max_workers(&ring_, workers) != 0 || io_uring_register_iowq_max_workers(&ring_, now) != 0) now[0] = 0;
+    const unsigned most = std::clamp(now[0] / 2, 1u, workers_max / 2);
+    if (most < opens_max.load(relaxed)) opens_max.store(most, relaxed);  // relaxed, and no RMW: of all rings the same comes
+  }
+
   io_uring ring_{};
   unsigned tail_ = 0;  // behind the last SQE written; the kernel learns it at enter()
 };
@@ -594,6 +610,8 @@ std::string probe() {
 std::unique_ptr<Poller> make_uring_poller(unsigned entries) {
   return std::make_unique<UringPoller>(std::bit_ceil(std::clamp(entries, 2u, 32768u)));
 }
+
+unsigned uring_opens_max() noexcept { return opens_max.load(relaxed); }
 
 const std::string& uring_refused() {
   static const std::string& refused = *new std::string(probe());  // never destroyed: nothing of ours runs at exit

@@ -39,7 +39,7 @@ class Addr {
   static Addr ipv4(Kind kind, const std::array<std::uint8_t, 4>& ip, std::uint16_t port = 0) noexcept;
   /// scope: the interface a link-local address belongs to, 0: none. An IPv4-mapped address becomes the IPv4 address.
   static Addr ipv6(Kind kind, const std::array<std::uint8_t, 16>& ip, std::uint16_t port = 0, std::uint32_t scope = 0) noexcept;
-  /// "@name" is Linux's abstract name. None, if it is longer than the system takes (107 bytes).
+  /// "@name" is Linux's abstract name. None, if it is longer than the system takes (107 bytes), or a path with a zero byte in it.
   static Addr unix_path(Kind kind, std::string_view path) noexcept;
 
   /// Reads a numeric address, "127.0.0.1:80" or "[::1]:80", or for "unix" a path. No name is looked up: dial and lookup_host do that.
