@@ -231,7 +231,7 @@ class SendChan : public detail::ChanHandle, public detail::SendSide<SendChan<T>,
 ///     std::optional<int> v = co_await ch.recv();
 template <class T>
 class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, public detail::SendSide<Chan<T>, T> {
-  static_assert(std::move_constructible<T> && !std::is_const_v<T>, "what goes through a channel must be movable");
+  static_assert(!std::is_const_v<T>, "what goes through a channel must be movable");  // T may be incomplete: a struct may hold a Chan of itself
 
  public:
   using value_type = T;
@@ -250,6 +250,7 @@ class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, pub
 /// std::length_error("makechan: size out of range").      Go: make(chan T, capacity).
 template <class T>
 Chan<T> make_chan(std::size_t capacity = 0) {
+  static_assert(std::move_constructible<T>, "what goes through a channel must be movable");
   return detail::ChanAccess::from<Chan<T>>(detail::ChanRef(detail::HChan::make(detail::element_of<T>, capacity)));
 }
 

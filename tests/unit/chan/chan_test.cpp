@@ -64,6 +64,30 @@ TEST(ChanHandle, CopiesAreTheSameChannel) {
   EXPECT_EQ(Chan<int>(), Chan<int>());
 }
 
+/// Incomplete where it names the channels, as Go's type request struct { reply chan request }.
+struct Request {
+  Request() noexcept {}
+  explicit Request(int x, Chan<Request> to) noexcept : value(x), reply(std::move(to)) {}
+  int value = 0;
+  Chan<Request> reply;
+  SendChan<Request> out;
+  RecvChan<Request> in;
+};
+
+TEST(ChanHandle, AStructMayHoldChannelsOfItself) {
+  on_executor([]() -> Task<> {
+    const auto requests = make_chan<Request>();
+    auto server = spawn([requests]() -> Task<> {
+      auto r = co_await requests.recv();
+      co_await r->reply.send(Request(r->value + 1, {}));
+    });
+    const auto answers = make_chan<Request>(1);
+    co_await requests.send(Request(1, answers));
+    EXPECT_EQ((co_await answers.recv())->value, 2);
+    co_await server;
+  });
+}
+
 TEST(ChanHandle, TheLastOneTakesTheValuesWithIt) {
   {
     auto ch = make_chan<Token>(5);
