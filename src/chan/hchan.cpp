@@ -161,7 +161,10 @@ void HChan::close() {
   WakeList woken;
   {
     LockGuard guard(lock_);
-    if (closed_.load(relaxed)) throw std::logic_error("close of closed channel");
+    if (closed_.load(relaxed)) {
+      if (tearing_down()) return;
+      throw std::logic_error("close of closed channel");
+    }
     closed_.store(true, release);  // [CHAN-CLOSED] who sees it sees what happened before
     for (Waiting* side : {&receivers_, &senders_}) {
       while (ChanWaiter* w = claim_first(*side)) {

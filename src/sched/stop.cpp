@@ -101,6 +101,7 @@ void Sched::quiesce(M* mp) noexcept {
 void Sched::stop() {
   M* self = this_m();
   if (self != nullptr && self->sched_ == this) throw std::logic_error("stop() called from a goroutine of the same executor");
+  if (Teardown::is_of(this)) return;  // from a destructor of its gs: it is at it, and holds the lock
   LockGuard one(stop_lock_);
   if (stopped()) return;
 

@@ -52,6 +52,12 @@ void destroy_abandoned(std::coroutine_handle<> child) noexcept {
   child.destroy();
 }
 
+bool Teardown::is_of(const Sched* sched) noexcept {
+  const Teardown* teardown = current();
+  while (teardown != nullptr && teardown->sched_ != sched) teardown = teardown->outer_;
+  return teardown != nullptr;
+}
+
 bool tearing_down() noexcept { return Teardown::current() != nullptr; }
 
 void note_phantom(const void* lock) noexcept {
