@@ -217,6 +217,26 @@ TEST(Ticker, BadInput) {
   EXPECT_EQ(what([&] { k.reset(0s); }), "non-positive interval for Ticker.Reset");
 }
 
+// Go: TestZeroTimerResetPanics. There is none that was never started, but one may have been moved from.
+TEST(Timer, OneThatWasMovedFromHasNothingToReset) {
+  Timer gone(1h), timer = std::move(gone);
+  Ticker silent(1h), ticker = std::move(silent);
+  const auto what = [](auto f) -> std::string {
+    try {
+      f();
+    } catch (const std::logic_error& e) {
+      return e.what();
+    }
+    return "nothing thrown";
+  };
+  EXPECT_EQ(what([&] { gone.reset(1ms); }), "time: Reset called on uninitialized Timer");
+  EXPECT_EQ(what([&] { silent.reset(1ms); }), "time: Reset called on uninitialized Ticker");
+  EXPECT_FALSE(gone.stop());
+  silent.stop();
+  EXPECT_FALSE(gone.chan());
+  EXPECT_TRUE(timer.reset(2h));
+}
+
 TEST(AfterFunc, RunsInAGoroutineOfItsOwn) {
   on_executor([]() -> Task<> {
     auto ran = make_chan<std::uint64_t>(2);
