@@ -166,9 +166,9 @@ class Ring : Immovable {
       case ENOMEM:
         return false;
       case EBADR:
-        fatal("gmp: io_uring lost a completion: the kernel had no memory for it");
+        fatal("io_uring lost a completion: the kernel had no memory for it");
       default:
-        if (result < 0) fatal("gmp: io_uring_enter failed: was the ring closed, or forbidden after the start?");
+        if (result < 0) fatal("io_uring_enter failed: was the ring closed, or forbidden after the start?");
         return result > 0 || sending == 0;
     }
   }

@@ -193,7 +193,7 @@ void Sched::teardown() {
   }
   for (G* gp : gs) {  // step 6
     if (is_foreign(gp)) {
-      with_memory([&] { sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n"); });
+      with_memory([&] { sys::write_stderr("gmpcoro: stop: left in a foreign await: " + describe(gp) + "\n"); });
       gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
       continue;
     }

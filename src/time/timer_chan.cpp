@@ -63,7 +63,7 @@ void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   try {
     self.heap.load(relaxed)->add(timer, next);  // [TIMER-HOME] the one that fires it
   } catch (const std::bad_alloc&) {
-    fatal("gmp: out of memory for a Ticker");
+    fatal("out of memory for a Ticker");
   }
 }
 

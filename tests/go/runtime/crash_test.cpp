@@ -44,7 +44,7 @@ void expect_deadlock(child::Scenario scenario, std::size_t gs) {
   const auto outcome = child::run(scenario);
   EXPECT_EQ(outcome.status, 2) << outcome;
   // Where io_uring is refused, the line that says so comes first.
-  const std::size_t begin = outcome.err.starts_with("gmp: using epoll") ? outcome.err.find('\n') + 1 : 0;
+  const std::size_t begin = outcome.err.starts_with("gmpcoro: using epoll") ? outcome.err.find('\n') + 1 : 0;
   EXPECT_EQ(outcome.err.substr(begin, deadlock.size()), deadlock) << outcome;
   EXPECT_EQ(test::gs_dumped(outcome.err), gs) << outcome;
   EXPECT_EQ(outcome.out, "") << outcome;

@@ -355,7 +355,7 @@ TEST(GoProc, ABigNumberOfProcessorsWorksAndATooBigOneIsRefused) {
   EXPECT_EQ(big.err, "") << big;
   const auto too_big = child::run(scenario, {.environment = {"GMPMAXPROCS=1025"}});
   EXPECT_EQ(too_big.status, 0) << too_big;
-  EXPECT_EQ(too_big.err, "gmp: GMPMAXPROCS must be 1..1024, got \"1025\": ignored\n") << too_big;
+  EXPECT_EQ(too_big.err, "gmpcoro: GMPMAXPROCS must be 1..1024, got \"1025\": ignored\n") << too_big;
 }
 
 // TestLockOSThreadNesting: unlocked once less than locked it is still locked.

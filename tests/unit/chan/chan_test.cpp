@@ -125,6 +125,19 @@ TEST(ChanHandle, AbsurdCapacitiesAreRefused) {
   EXPECT_EQ(counted.size(), 1u);
 }
 
+TEST(ChanHandle, TheLastOneIsNotDroppedWhileSomebodyWaits) {
+  const auto died = test::child::run([] {
+    run([]() -> Task<> {
+      auto ch = std::make_unique<Chan<int>>(make_chan<int>());
+      go([lent = ch.get()]() -> Task<> { co_await lent->recv(); });
+      co_await until_waiting(receiving, 1);
+      ch.reset();
+    });
+  });
+  EXPECT_EQ(died.status, 2) << died;
+  EXPECT_EQ(died.err, "fatal error: a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own\n");
+}
+
 // ---- values
 
 template <class T>

@@ -272,7 +272,7 @@ TEST(ExecutorOptions, ProcsFromTheEnvironment) {
     const auto outcome = with(bad);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_EQ(outcome.out, empty.out) << bad;  // as if it were not set
-    EXPECT_EQ(outcome.err, std::string("gmp: GMPMAXPROCS must be 1..1024, got \"") + bad + "\": ignored\n");
+    EXPECT_EQ(outcome.err, std::string("gmpcoro: GMPMAXPROCS must be 1..1024, got \"") + bad + "\": ignored\n");
   }
 }
 
