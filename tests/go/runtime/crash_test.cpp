@@ -207,6 +207,28 @@ TEST(GoCrash, APanicIsReportedThoughMainReturnsMeanwhile) {
   }
 }
 
+// What it deferred runs before it is printed; the others' frames are left as they are.
+TEST(GoCrash, APanicRunsTheDefersOfItsOwnGoroutineOnly) {
+  const auto died = child::run([] {
+    run([]() -> Task<> {
+      go([]() -> Task<> {
+        const auto never = defer([] { say("another's"); });
+        co_await sleep_for_ever();
+      });
+      go([]() -> Task<> {
+        const auto second = defer([] { say("its first"); });
+        const auto first = defer([] { say("its last"); });
+        co_await yield();
+        throw std::runtime_error("crash");
+      });
+      co_await sleep_for_ever();
+    });
+  });
+  EXPECT_EQ(died.status, 2) << died;
+  EXPECT_NE(died.err.find("its last\nits first\npanic: crash\n"), std::string::npos) << died;
+  EXPECT_EQ(died.err.find("another's"), std::string::npos) << died;
+}
+
 // Of two at once, one is reported, whole.
 TEST(GoCrash, OfManyPanicsAtOnceOneIsReported) {
   for (std::int64_t i = 0; i < test::scaled(20, 5); ++i) {

@@ -199,6 +199,11 @@ TEST(Ticker, ASlowReceiverMissesTicks) {
     EXPECT_FALSE(k.chan().try_recv()) << "they pile up";
     k.reset(1h);
     EXPECT_FALSE(k.chan().try_recv());
+    k.reset(1ms);
+    co_await gmp::sleep(5ms);
+    k.stop();
+    EXPECT_FALSE(k.chan().try_recv()) << "what came before the stop is gone";
+    EXPECT_FALSE(k.chan().drained()) << "it is not closed";
   });
 }
 
