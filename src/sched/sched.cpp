@@ -259,7 +259,7 @@ void Sched::leave_thread(M* mp) noexcept {
 void Sched::m_main(M* mp) noexcept {
   take_thread(mp);
   library_threads.fetch_add(1, relaxed);
-  with_memory([&] { sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_)); });
+  with_memory([&] { sys::set_thread_name(options_.name, "/" + std::to_string(mp->id_)); });
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
   if (options_.on_thread_start) options_.on_thread_start();

@@ -117,7 +117,7 @@ void Sysmon::trace(std::int64_t now) noexcept {
 }
 
 void Sysmon::run() noexcept {
-  with_memory([&] { sys::set_thread_name(sched_.options().name + "/sysmon"); });
+  sys::set_thread_name(sched_.options().name, "/sysmon");
   std::int64_t delay = nap_min_ns;
   std::int64_t idle_since = 0;
   started_ns_ = now_ns();

@@ -290,7 +290,7 @@ TEST(ExecutorOptions, ThreadsCarryTheName) {
   Executor ex({.procs = 1, .name = "mine"});
   EXPECT_EQ(ex.run([] { return thread_name(); }).substr(0, 5), "mine/");
   Executor long_name({.procs = 1, .name = "a name beyond what the kernel takes"});
-  EXPECT_EQ(long_name.run([] { return thread_name(); }).substr(0, 6), "a name");
+  EXPECT_EQ(long_name.run([] { return thread_name(); }), "a name beyond/0");  // cut, so that each has its number
 }
 
 TEST(ExecutorOptions, ThreadHooksRunOnEachMOnceEach) {
