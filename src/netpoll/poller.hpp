@@ -99,5 +99,7 @@ std::unique_ptr<Poller> make_epoll_poller();
 /// Why io_uring cannot be used here, in words that say what to change; empty: it can. Submits a NOP, since some sandboxes allow the set-up
 /// and refuse the rest. Asked once a process.
 const std::string& uring_refused();
+/// The same as a std::system_error, where it is refused.
+[[noreturn]] void throw_uring_refused();
 
 }  // namespace gmp::detail

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "netpoll/poller.hpp"
 #include "sched/sched.hpp"
@@ -62,7 +61,7 @@ gmp::Poller poller_choice(gmp::Poller wanted) {
   if (wanted == gmp::Poller::epoll) return wanted;
   const std::string& refused = uring_refused();
   if (refused.empty()) return gmp::Poller::uring;
-  if (wanted == gmp::Poller::uring) throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), refused);
+  if (wanted == gmp::Poller::uring) throw_uring_refused();
   static const bool said = (sys::write_stderr("gmpcoro: using epoll: " + refused + "\n"), true);
   static_cast<void>(said);
   return gmp::Poller::epoll;
