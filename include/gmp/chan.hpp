@@ -29,7 +29,9 @@ class ClosedChannel : public std::logic_error {
 
 namespace detail {
 
-[[noreturn]] void throw_close_of_nil();  // std::logic_error("close of nil channel")
+// While the frames of a stopped executor are destroyed these two return.
+void report_close_of_nil();    // std::logic_error("close of nil channel")
+void report_send_on_closed();  // ClosedChannel
 
 /// A reference to a channel, or none (nil).
 class ChanRef : public Ref<HChan> {
@@ -160,7 +162,7 @@ class SendSide {
     HChan* chan = ref().get_or_nil(ChanWaiter::Side::send);
     ChanWaiter w(nullptr, *chan, ChanWaiter::Side::send, &value);
     chan->block(w);
-    if (!w.done_) throw_closed_channel();
+    if (!w.done_) report_send_on_closed();
   }
   void send_blocking(const T& value) const
     requires std::copy_constructible<T>
@@ -174,13 +176,13 @@ class SendSide {
   /// std::logic_error("close of nil channel").      Go: close.
   void close() const {
     HChan* chan = ref().get();
-    if (chan == nullptr) throw_close_of_nil();
+    if (chan == nullptr) return report_close_of_nil();
     chan->close();
   }
 
  private:
   static bool sent(HChan::Outcome outcome) {
-    if (outcome == HChan::Outcome::closed) throw_closed_channel();
+    if (outcome == HChan::Outcome::closed) report_send_on_closed();
     return outcome == HChan::Outcome::done;
   }
   const ChanRef& ref() const noexcept { return ChanAccess::ref(static_cast<const Self&>(*this)); }
@@ -231,7 +233,7 @@ class SendChan : public detail::ChanHandle, public detail::SendSide<SendChan<T>,
 ///     std::optional<int> v = co_await ch.recv();
 template <class T>
 class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, public detail::SendSide<Chan<T>, T> {
-  static_assert(std::move_constructible<T> && !std::is_const_v<T>, "what goes through a channel must be movable");
+  static_assert(!std::is_const_v<T>, "what goes through a channel must be movable");  // T may be incomplete: a struct may hold a Chan of itself
 
  public:
   using value_type = T;
@@ -250,6 +252,7 @@ class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, pub
 /// std::length_error("makechan: size out of range").      Go: make(chan T, capacity).
 template <class T>
 Chan<T> make_chan(std::size_t capacity = 0) {
+  static_assert(std::move_constructible<T>, "what goes through a channel must be movable");
   return detail::ChanAccess::from<Chan<T>>(detail::ChanRef(detail::HChan::make(detail::element_of<T>, capacity)));
 }
 

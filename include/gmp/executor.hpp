@@ -20,8 +20,7 @@ namespace detail {
 Sched* sched_of(Executor& executor) noexcept;
 class FreeRun;
 
-[[noreturn]] void throw_run_on_g();  // std::logic_error: run() called from inside a goroutine
-bool on_g() noexcept;
+void require_off_g_to_run();  // std::logic_error: run() called from inside a goroutine
 
 template <class F>
 struct SubmitCall {
@@ -68,11 +67,11 @@ class Executor {
   }                                                                                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                                              \
   decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {                  \
-    if (detail::on_g()) detail::throw_run_on_g();                                                                                       \
+    detail::require_off_g_to_run();                                                                                                     \
     return detail::start_spawn(sched_.get(), where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS).get();                                \
   }
   /// go, spawn: as the free functions, on this executor, from any thread. run(f, args...): starts f as a g, blocks the calling thread until it
-  /// has ended, gives its result or rethrows; off gs only. If the executor is stopped meanwhile: std::runtime_error("executor stopped").
+  /// has ended, gives its result or rethrows; off gs, or inside blocking(f). If the executor is stopped meanwhile: std::runtime_error("executor stopped").
   GMPCORO_SITED(GMPCORO_EXECUTOR)
 #undef GMPCORO_EXECUTOR
 
@@ -137,7 +136,7 @@ class FreeRun {
 #define GMPCORO_RUN(TYPES, PARAMETERS, ARGUMENTS)                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                            \
   decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {\
-    if (detail::on_g()) detail::throw_run_on_g();                                                                     \
+    detail::require_off_g_to_run();                                                                                   \
     detail::FreeRun program;                                                                                                  \
     return program.executor().run(std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS, where);                               \
   }
@@ -147,7 +146,7 @@ class FreeRun {
 /// ever run again and no other thread could change that: `fatal error: all goroutines are asleep - deadlock!`, with every g, exit status 2.
 /// SIGQUIT (Ctrl-\) prints every g of the process, whatever its threads do, and ends it with status 2; unless it has a disposition other than the
 /// default when run() is called, be it the program's or os::notify()'s. When run() returns it has its own again.
-/// On a g: std::logic_error.    Go: func main.
+/// On a g: std::logic_error; inside blocking(f) it is a plain thread's.    Go: func main.
 GMPCORO_SITED(GMPCORO_RUN)
 #undef GMPCORO_RUN
 

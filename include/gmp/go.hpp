@@ -145,8 +145,10 @@ struct JoinGuard {
 
 template <class T>
 JoinHandle<T> launch_joined(Sched* sched, JoinGuard<T>& guard, Task<> frame, std::source_location where) {
-  if (sched == nullptr) throw std::runtime_error("executor stopped");
-  guard.state_->set_id(launch_task(sched, std::move(frame), where, guard.state_));
+  if (sched == nullptr)
+    guard.state_->not_started();
+  else
+    guard.state_->set_id(launch_task(sched, std::move(frame), where, guard.state_));
   return JoinHandle<T>(std::exchange(guard.state_, nullptr));
 }
 

@@ -102,5 +102,7 @@ unsigned uring_opens_max() noexcept;
 /// Why io_uring cannot be used here, in words that say what to change; empty: it can. Submits a NOP, since some sandboxes allow the set-up
 /// and refuse the rest. Asked once a process.
 const std::string& uring_refused();
+/// The same as a std::system_error, where it is refused.
+[[noreturn]] void throw_uring_refused();
 
 }  // namespace gmp::detail

@@ -92,6 +92,9 @@ const char* advice(int error) noexcept {
       return "set GMPPOLLER=epoll";
   }
 }
+[[noreturn]] void throw_refused(const char* call, int error) {
+  throw std::system_error(error, std::system_category(), std::string(call) + " (" + advice(error) + ")");
+}
 
 // Rings come and go by system calls that TSan does not see, and one may lie where another one lay: those who open one come after all who closed.
 void note_ring([[maybe_unused]] bool opened) noexcept {
@@ -173,9 +176,9 @@ class Ring : Immovable {
       case ENOMEM:
         return false;
       case EBADR:
-        fatal("gmp: io_uring lost a completion: the kernel had no memory for it");
+        fatal("io_uring lost a completion: the kernel had no memory for it");
       default:
-        if (result < 0) fatal("gmp: io_uring_enter failed: was the ring closed, or forbidden after the start?");
+        if (result < 0) fatal("io_uring_enter failed: was the ring closed, or forbidden after the start?");
         return result > 0 || sending == 0;
     }
   }
@@ -300,9 +303,7 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
 class UringPoller final : public Poller {
  public:
   explicit UringPoller(unsigned entries) : submitters_(nobodys + 1) {
-    if (const int error = ring_.open(entries)) {
-      throw std::system_error(error, std::system_category(), std::string("io_uring_setup (") + advice(error) + ")");
-    }
+    if (const int error = ring_.open(entries)) throw_refused("io_uring_setup", error);
   }
   ~UringPoller() override { GMPCORO_ASSERT(in_flight() == 0); }
 
@@ -588,21 +589,33 @@ class UringPoller final : public Poller {
   Atomic<bool> refused_{false};             // the last enter took nothing: what only an enter brings is no reason to look
 };
 
-std::string refusal(const char* call, int error) {
-  return std::string(call) + ": " + std::system_category().message(error) + ": " + advice(error);
-}
+/// What the kernel said to whom; error 0: nothing.
+struct Refusal {
+  const char* call = nullptr;
+  int error = 0;
+};
 
-std::string probe() {
+Refusal probe() {
   io_uring ring;
   io_uring_params params{};
   params.flags = ring_flags;
-  if (const int result = io_uring_queue_init_params(2, &ring, &params); result < 0) return refusal("io_uring_setup", -result);
-  std::string refused;
-  if ((ring.features & needed_features) != needed_features) refused = refusal("io_uring_setup", EINVAL);
+  if (const int result = io_uring_queue_init_params(2, &ring, &params); result < 0) return {"io_uring_setup", -result};
+  Refusal refused;
+  if ((ring.features & needed_features) != needed_features) refused = {"io_uring_setup", EINVAL};
   io_uring_prep_nop(io_uring_get_sqe(&ring));
-  if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) refused = refusal("io_uring_enter", -result);
+  if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) refused = {"io_uring_enter", -result};
   io_uring_queue_exit(&ring);
   return refused;
+}
+
+const Refusal& the_refusal() {
+  static const Refusal refused = probe();
+  return refused;
+}
+
+std::string text_of(const Refusal& refused) {
+  if (refused.error == 0) return {};
+  return std::string(refused.call) + ": " + std::system_category().message(refused.error) + ": " + advice(refused.error);
 }
 
 }  // namespace
@@ -614,8 +627,10 @@ std::unique_ptr<Poller> make_uring_poller(unsigned entries) {
 unsigned uring_opens_max() noexcept { return opens_max.load(relaxed); }
 
 const std::string& uring_refused() {
-  static const std::string& refused = *new std::string(probe());  // never destroyed: nothing of ours runs at exit
+  static const std::string& refused = *new std::string(text_of(the_refusal()));  // never destroyed: nothing of ours runs at exit
   return refused;
 }
+
+void throw_uring_refused() { throw_refused(the_refusal().call, the_refusal().error); }
 
 }  // namespace gmp::detail

@@ -104,6 +104,7 @@ void Sched::quiesce(M* mp) noexcept {
 void Sched::stop() {
   M* self = this_m();
   if (self != nullptr && self->sched_ == this) throw std::logic_error("stop() called from a goroutine of the same executor");
+  if (Teardown::is_of(this)) return;  // from a destructor of its gs: it is at it, and holds the lock
   LockGuard one(stop_lock_);
   if (stopped()) return;
 
@@ -200,7 +201,7 @@ void Sched::teardown() {
     while (is_foreign(gp) && now_ns() < grace_ends) sys::sleep_ns(1'000'000);
     if (is_foreign(gp)) {
       if (withdraw(gp->waiter_)) {  // FW1
-        with_memory([&] { sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n"); });
+        with_memory([&] { sys::write_stderr("gmpcoro: stop: left in a foreign await: " + describe(gp) + "\n"); });
         gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
         continue;
       }

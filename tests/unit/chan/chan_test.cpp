@@ -64,6 +64,30 @@ TEST(ChanHandle, CopiesAreTheSameChannel) {
   EXPECT_EQ(Chan<int>(), Chan<int>());
 }
 
+/// Incomplete where it names the channels, as Go's type request struct { reply chan request }.
+struct Request {
+  Request() noexcept {}
+  explicit Request(int x, Chan<Request> to) noexcept : value(x), reply(std::move(to)) {}
+  int value = 0;
+  Chan<Request> reply;
+  SendChan<Request> out;
+  RecvChan<Request> in;
+};
+
+TEST(ChanHandle, AStructMayHoldChannelsOfItself) {
+  on_executor([]() -> Task<> {
+    const auto requests = make_chan<Request>();
+    auto server = spawn([requests]() -> Task<> {
+      auto r = co_await requests.recv();
+      co_await r->reply.send(Request(r->value + 1, {}));
+    });
+    const auto answers = make_chan<Request>(1);
+    co_await requests.send(Request(1, answers));
+    EXPECT_EQ((co_await answers.recv())->value, 2);
+    co_await server;
+  });
+}
+
 TEST(ChanHandle, TheLastOneTakesTheValuesWithIt) {
   {
     auto ch = make_chan<Token>(5);
@@ -99,6 +123,19 @@ TEST(ChanHandle, AbsurdCapacitiesAreRefused) {
   const auto counted = make_chan<Nothing>(std::size_t{1} << 62);  // they are counted, not kept
   EXPECT_TRUE(counted.try_send(Nothing()));
   EXPECT_EQ(counted.size(), 1u);
+}
+
+TEST(ChanHandle, TheLastOneIsNotDroppedWhileSomebodyWaits) {
+  const auto died = test::child::run([] {
+    run([]() -> Task<> {
+      auto ch = std::make_unique<Chan<int>>(make_chan<int>());
+      go([lent = ch.get()]() -> Task<> { co_await lent->recv(); });
+      co_await until_waiting(receiving, 1);
+      ch.reset();
+    });
+  });
+  EXPECT_EQ(died.status, 2) << died;
+  EXPECT_EQ(died.err, "fatal error: a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own\n");
 }
 
 // ---- values

@@ -167,8 +167,8 @@ class PlainCancelNode final : public CancelNode {
 /// One with a timer.
 class DeadlineNode final : public CancelNode, private GuestTimer {
  public:
-  /// start() follows attach().
-  DeadlineNode(ContextNode* parent, std::int64_t deadline_ns) noexcept;
+  /// start() follows attach(). cause: of the end by its deadline; null: that error itself.
+  DeadlineNode(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause = nullptr) noexcept;
   /// Starts the timer, or cancels at once. Throws std::bad_alloc, std::runtime_error("executor stopped").
   void start();
 
@@ -177,6 +177,7 @@ class DeadlineNode final : public CancelNode, private GuestTimer {
   void destroy() noexcept override { delete this; }
   void ended() noexcept override { disarm(); }
   static void fire(Timer* timer, std::int64_t now) noexcept;
+  const std::exception_ptr deadline_cause_;
 };
 
 }  // namespace detail

@@ -2,7 +2,7 @@
 // Go: cmd/compile's go statement (it evaluates f and its arguments, then newproc).  Room: task (floor 4).
 //
 // f and its arguments are decay-copied into the root frame and live there until the g ends, so a capturing lambda is safe.  Where the callee's
-// own frame holds all of them anyway (a function or a captureless lambda whose parameters are values), it is the root frame itself.
+// own frame holds all of them anyway (a function or a captureless lambda whose parameters are of the arguments' types), it is the root frame itself.
 //
 // Where a g was started must be known, and a defaulted source_location after a parameter pack is not deduced: so each verb is a set of
 // overloads for 0 to 8 arguments, written by GMPCORO_SITED.
@@ -41,23 +41,33 @@ struct ResultOf<R, true> {
 template <class F, class... A>
 using SpawnResult = typename ResultOf<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>::type;
 
+// A parameter of another type than its argument may refer to it, as a std::string_view does to a std::string; a number cannot.
+template <class P, class A>
+inline constexpr bool is_kept = std::is_same_v<P, std::decay_t<A>> || (std::is_arithmetic_v<P> && std::is_arithmetic_v<std::decay_t<A>>);
+template <class... P, class... A>
+consteval bool all_kept(std::type_identity<void(P...)>, std::type_identity<void(A...)>) {
+  if constexpr (sizeof...(P) == sizeof...(A))
+    return (is_kept<P, A> && ...);
+  else
+    return false;
+}
 template <class F>
-struct ByValue : std::false_type {};
+struct Parameters;
 template <class R, class... P>
-struct ByValue<R (*)(P...)> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (*)(P...)> : std::type_identity<void(P...)> {};
 template <class R, class C, class... P>
-struct ByValue<R (C::*)(P...) const> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (C::*)(P...) const> : std::type_identity<void(P...)> {};
 template <class R, class C, class... P>
-struct ByValue<R (C::*)(P...)> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (C::*)(P...)> : std::type_identity<void(P...)> {};
 
 /// True if the coroutine that f(args...) makes holds everything it needs in its own frame.
-template <class F>
-consteval bool owns_its_parameters() {
+template <class F, class... A>
+consteval bool owns_its_arguments() {
   using D = std::decay_t<F>;
-  if constexpr (std::is_pointer_v<D>)
-    return ByValue<D>::value;
-  else if constexpr (std::is_empty_v<D> && std::is_trivially_destructible_v<D> && requires { &D::operator(); })
-    return ByValue<decltype(&D::operator())>::value;
+  if constexpr (requires { typename Parameters<D>::type; })
+    return all_kept(std::type_identity<typename Parameters<D>::type>(), std::type_identity<void(A...)>());
+  else if constexpr (std::is_empty_v<D> && std::is_trivially_destructible_v<D> && requires { typename Parameters<decltype(&D::operator())>::type; })
+    return all_kept(std::type_identity<typename Parameters<decltype(&D::operator())>::type>(), std::type_identity<void(A...)>());
   else
     return false;
 }
@@ -103,7 +113,7 @@ void start_go(Sched* sched, std::source_location where, F&& f, A&&... arguments)
     static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
                   "go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
     require_callable(f);
-    if constexpr (owns_its_parameters<F>() && is_task<std::remove_cvref_t<std::invoke_result_t<F, A...>>>)
+    if constexpr (owns_its_arguments<F, A...>() && is_task<std::remove_cvref_t<std::invoke_result_t<F, A...>>>)
       launch_task(sched, std::invoke(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
     else
       launch_task(sched, call_frame<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
