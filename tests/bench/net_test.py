@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# tests/bench/net_test.py — the network workloads for moments: servers and generator do what they say, and what is wrong is told.
+#
+# net_test.py BUILD
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+import figures
+import net
+
+build = pathlib.Path(".")
+
+
+def nothing(_):
+    pass
+
+
+class Workloads(unittest.TestCase):
+    def rows(self, name, engine="uring", seconds=0.05):
+        network = net.Net(build, seconds, engine)
+        sides = {side: run for side, run in network.sides(name).items() if side in ("ours", "bare")}
+        self.assertEqual("bare" in sides, network.has_ring())
+        rows = figures.measure(name, 1, sides, 1, nothing)
+        self.assertEqual([(row.metric, row.unit) for row in rows], [("cpu", "us"), ("rate", "k/s")])
+        for side in sides:
+            cpu, rate = rows[0].median(side), rows[1].median(side)
+            self.assertGreater(cpu, 0.01)
+            self.assertLess(cpu * rate, 1001)  # us a message times thousands of them a second: what one CPU has
+            self.assertGreater(rows[0].peaks[side][0], 500)
+
+    def test_echo(self):
+        for name, engine in (("echo_64c", "uring"), ("echo_64c", "epoll"), ("echo_64c_16k", "uring"), ("echo_64c_16k", "epoll"), ("echo_16c_x16", "epoll"),
+                             ("echo_1c", "uring")):
+            with self.subTest(name=name, engine=engine):
+                self.rows(name, engine)
+
+    def test_http(self):
+        for engine in ("uring", "epoll"):
+            with self.subTest(engine=engine):
+                self.rows("http_64c", engine)
+
+
+class Wrong:
+    """A server in this process that gives each connection what it was told to."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        conn, _ = self.listener.accept()
+        with conn:
+            while data := conn.recv(4096):
+                conn.sendall(self.answer(data))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.thread.join()
+        self.listener.close()
+
+
+class Errors(unittest.TestCase):
+    def test_an_answer_that_is_not_the_message_is_told(self):
+        for engine in ("uring", "epoll"):
+            with self.subTest(engine=engine), Wrong(lambda data: data[:-1] + b"?") as server:
+                self.assertEqual(self.generator(server.port, engine), (1, "generator: that is not the answer\n"))
+
+    def test_a_connection_that_ends_is_told(self):
+        for engine in ("uring", "epoll"):
+            with self.subTest(engine=engine), socket.create_server(("127.0.0.1", 0)) as listener:
+                closer = threading.Thread(target=lambda: self.close_after_reading(listener.accept()[0]))
+                closer.start()
+                code, said = self.generator(listener.getsockname()[1], engine)
+                closer.join()
+                self.assertEqual(code, 1)
+                self.assertRegex(said, "closed a connection|reset by peer")
+
+    def close_after_reading(self, conn):
+        conn.recv(4096)
+        conn.close()
+
+    def generator(self, port, engine):
+        ended = subprocess.run([build / "tests/gmpcoro_bench_generator", "-port", str(port), "-pid", str(os.getpid()), "-conns", "1", "-engine", engine],
+                               capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stderr
+
+    def test_a_server_that_does_not_start_is_told(self):
+        with self.assertRaisesRegex(SystemExit, "ended with 3\nno luck"):
+            with net.Server(["sh", "-c", "echo no luck >&2; exit 3"], net.two_cpus()[0]):
+                pass
+
+
+if __name__ == "__main__":
+    build = pathlib.Path(sys.argv.pop(1))
+    unittest.main()
