@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-# tests/bench/net_test.py — the network workloads for moments: servers and generator do what they say, and what is wrong is told.
+# tests/bench/programs_test.py — the programs that ./bench runs, for moments: they do what they say, and what is wrong is told.
 #
-# net_test.py BUILD
+# programs_test.py BUILD
+import contextlib
 import os
 import pathlib
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import unittest
 
+import compare
 import figures
 import net
 
@@ -20,10 +22,11 @@ def nothing(_):
     pass
 
 
-class Workloads(unittest.TestCase):
+class Network(unittest.TestCase):
     def rows(self, name, engine="uring", seconds=0.05):
         network = net.Net(build, seconds, engine)
-        sides = {side: run for side, run in network.sides(name).items() if side in ("ours", "bare")}
+        sides = network.sides(name)
+        self.assertIn("ours", sides)
         self.assertEqual("bare" in sides, network.has_ring())
         rows = figures.measure(name, 1, sides, 1, nothing)
         self.assertEqual([(row.metric, row.unit) for row in rows], [("cpu", "us"), ("rate", "k/s")])
@@ -45,6 +48,20 @@ class Workloads(unittest.TestCase):
                 self.rows("http_64c", engine)
 
 
+class Micro(unittest.TestCase):
+    def test_a_twin_measures_what_ours_does(self):
+        micro = compare.Micro(build)
+        if "asio" not in micro.programs:
+            self.skipTest("no Asio here")
+        for procs in "1", "2":
+            for name in micro.workloads["asio"]:
+                found = [compare.run([micro.programs[side], "-procs", procs, "-runs", "1", "-scale", "0.001", name], {})[0] for side in ("ours", "asio")]
+                with self.subTest(name=name, procs=procs):
+                    ours, asio = [{metric: unit for metric, (_, unit) in each.items()} for each in found]
+                    self.assertEqual(ours, asio)
+                    self.assertNotEqual(ours, {})
+
+
 class Wrong:
     """A server in this process that gives each connection what it was told to."""
 
@@ -57,7 +74,7 @@ class Wrong:
 
     def serve(self):
         conn, _ = self.listener.accept()
-        with conn:
+        with conn, contextlib.suppress(ConnectionError):
             while data := conn.recv(4096):
                 conn.sendall(self.answer(data))
 
