@@ -97,10 +97,11 @@ def main(argv):
     small, large = chosen(arguments.workloads, micro.names(), list(net.WORKLOADS))
     plan = [(name, procs, micro.sides(name, procs)) for name in small for procs in arguments.procs]
     plan += [(name, 1, network.sides(name)) for name in large]
+    busy = "load before: " + pathlib.Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
     rows = []
     for i, (name, procs, sides) in enumerate(plan, 1):
         rows += figures.measure(name, procs, sides, arguments.rounds, lambda text, i=i: print(f"[{i}/{len(plan)}] {text}", file=sys.stderr, flush=True))
-    lines = circumstances(arguments.build, arguments.flags) + (network.circumstances() if large else [])
+    lines = circumstances(arguments.build, arguments.flags) + [busy] + (network.circumstances(large) if large else [])
     print("\n".join(lines))
     for part in (small, net.ECHO_AND_HTTP, net.REDIS):
         shown = [row for row in rows if row.name in part]

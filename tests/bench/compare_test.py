@@ -99,6 +99,17 @@ class Choice(unittest.TestCase):
             compare.chosen(["a", "c"], ["a"], ["e"])
 
 
+class Words(unittest.TestCase):
+    def test_what_a_program_can_do_is_a_name_and_what_it_is(self):
+        self.assertEqual(compare.names("printf", "a\\tb: c\\nnoise\\nd\\te\\n"), {"a": "b: c", "d": "e"})
+
+    def test_what_a_program_says_of_itself(self):
+        self.assertEqual(compare.said(["printf", "gobench: go1.23.5\n"], r":\s+(go\S+)"), "go1.23.5")
+        self.assertEqual(compare.said(["printf", "nothing\n"], r":\s+(go\S+)"), "?")
+        self.assertEqual(compare.said(["false"], "(.*)"), "?")
+        self.assertEqual(compare.said(["/no/such/program"], "(.*)"), "?")
+
+
 class Redis(unittest.TestCase):
     def test_figures_of_redis_benchmark(self):
         text = ('"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"\n'

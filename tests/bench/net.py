@@ -165,10 +165,10 @@ class Net:
                 bare.kill()
         return self.ring
 
-    def circumstances(self):
+    def circumstances(self, names):
         lines = [f"servers on CPU {self.server_cpu} with one P, what asks them on CPU {self.client_cpu}"
                  + ("; they share it, so rates say little" if self.server_cpu == self.client_cpu else "")]
-        if shutil.which("redis-server"):
+        if shutil.which("redis-server") and any(name in REDIS for name in names):
             said = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=False).stdout
             lines.append("Redis " + (re.search(r"v=(\S+)", said) or ["", "?"])[1])
         return lines

@@ -63,20 +63,21 @@ class Micro(unittest.TestCase):
 
 
 class Wrong:
-    """A server in this process that gives each connection what it was told to."""
+    """A server in this process that gives so many connections, one after the other, what it was told to."""
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, answer, connections=1):
+        self.answer, self.connections = answer, connections
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
 
     def serve(self):
-        conn, _ = self.listener.accept()
-        with conn, contextlib.suppress(ConnectionError):
-            while data := conn.recv(4096):
-                conn.sendall(self.answer(data))
+        for _ in range(self.connections):
+            conn, _ = self.listener.accept()
+            with conn, contextlib.suppress(ConnectionError):
+                while data := conn.recv(4096):
+                    conn.sendall(self.answer(data))
 
     def __enter__(self):
         return self
@@ -92,6 +93,14 @@ class Errors(unittest.TestCase):
             with self.subTest(engine=engine), Wrong(lambda data: data[:-1] + b"?") as server:
                 self.assertEqual(self.generator(server.port, engine), (1, "generator: that is not the answer\n"))
 
+    def test_an_answer_that_is_an_error_is_told(self):
+        with Wrong(lambda data: b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", connections=2) as server:
+            self.assertEqual(self.generator(server.port, "uring", "-http"), (1, "generator: that is not the answer\n"))
+
+    def test_an_answer_without_a_length_is_told(self):
+        with Wrong(lambda data: b"HTTP/1.1 200 OK\r\n\r\n") as server:
+            self.assertEqual(self.generator(server.port, "uring", "-http"), (1, "generator: an answer without a Content-Length\n"))
+
     def test_a_connection_that_ends_is_told(self):
         for engine in ("uring", "epoll"):
             with self.subTest(engine=engine), socket.create_server(("127.0.0.1", 0)) as listener:
@@ -106,8 +115,8 @@ class Errors(unittest.TestCase):
         conn.recv(4096)
         conn.close()
 
-    def generator(self, port, engine):
-        ended = subprocess.run([build / "tests/gmpcoro_bench_generator", "-port", str(port), "-pid", str(os.getpid()), "-conns", "1", "-engine", engine],
+    def generator(self, port, engine, *more):
+        ended = subprocess.run([build / "tests/gmpcoro_bench_generator", "-port", str(port), "-pid", str(os.getpid()), "-conns", "1", "-engine", engine, *more],
                                capture_output=True, text=True, check=False)
         return ended.returncode, ended.stderr
 
