@@ -3,7 +3,10 @@
 //
 //   echo      prints "listening on 127.0.0.1:N"
 #include <array>
-#include <asio.hpp>
+#include <asio/buffer.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
 #include <iostream>
 #include <memory>
 #include <utility>

@@ -6,11 +6,17 @@
 // P is the number of threads that run one io_context.  A coroutine is an asio::awaitable, started by co_spawn, which runs it at once on the thread that
 // starts it, until it first waits; its join is that io_context::run() returns when nothing is left.  A channel is asio::experimental's: the one without a lock
 // where there is one thread, else concurrent_channel.  What takes it ten times as long as others is repeated less.
-#include <array>
-#include <asio.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/experimental/channel.hpp>
 #include <asio/experimental/concurrent_channel.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/version.hpp>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +24,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
