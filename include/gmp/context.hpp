@@ -96,6 +96,7 @@ class Context {
 class CancelFunc {
  public:
   CancelFunc() noexcept = default;
+  /// Cancels; the cause() is a std::system_error of errc::canceled, or that exception.
   void operator()() const noexcept { cancel(nullptr); }
   void operator()(const std::exception_ptr& cause) const noexcept { cancel(cause); }
   /// An exception, or std::error_code, that says why.
@@ -121,8 +122,8 @@ class CancelFunc {
 
 /// A context, and what cancels it: `auto [ctx, cancel] = with_cancel(parent);`.
 struct Cancellable {
-  Context context;
-  CancelFunc cancel;
+  Context context;    // to be handed down
+  CancelFunc cancel;  // to be called when the work is over, or is not wanted any more
   explicit Cancellable(Context ctx) noexcept : context(ctx), cancel(detail::ContextAccess::take(std::move(ctx))) {}
 };
 

@@ -16,6 +16,7 @@
 
 namespace gmp::net {
 
+/// Versions of the protocol; none: no choice.
 enum class TlsVersion : std::uint16_t { none = 0, tls_1_2 = 0x0303, tls_1_3 = 0x0304 };
 
 /// What a server asks of its clients.      Go: tls.ClientAuthType.
@@ -86,12 +87,12 @@ detail::TlsHandshakeOp tls_handshake(const Conn& conn) noexcept;
 
 /// What is known of a connection.      Go: tls.ConnectionState.
 struct TlsState {
-  bool handshake_complete = false;
-  TlsVersion version = TlsVersion::none;
+  bool handshake_complete = false;  // else nothing of the rest is known
+  TlsVersion version = TlsVersion::none;  // what the two agreed on
   std::string cipher_suite;         // "TLS_AES_128_GCM_SHA256"
   std::string negotiated_protocol;  // empty: none
   std::string server_name;          // as the client said; server: empty if it did not
-  bool did_resume = false;
+  bool did_resume = false;          // by a ticket of an earlier connection
   std::vector<std::string> peer_certificates;  // the subjects, "CN=example.com,O=Example"; the peer's own first
 };
 /// After the handshake; before, or of a connection without TLS, nothing.      Go: Conn.ConnectionState.

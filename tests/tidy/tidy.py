@@ -11,7 +11,7 @@ from rooms import POSITION, SYSTEM_ROOMS, floor_of, may_include, room_of
 from text import Source
 
 CODE = (".hpp", ".cpp")
-SCRIPTS = (".cmake", ".py", ".sh", "CMakeLists.txt", "quickstart", "test")
+SCRIPTS = (".cmake", ".py", ".sh", "CMakeLists.txt", "quickstart", "site", "test")
 EXAMPLE_LINES_MAX = 80
 PROGRAM_LINES_MAX = 150  # of an example that is of use by itself, and has a driver of its own in tests/examples
 
