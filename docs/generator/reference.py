@@ -267,7 +267,7 @@ class Library:
         if result is None:
             return match[0]
         result = re.sub(r"AttemptResult<T>", "Result<T>", result)
-        if arguments and "," not in arguments:
+        if arguments and "," not in arguments and match[1] != "AttemptOp":
             result = re.sub(r"\bT\b", arguments, result)
         return f"operation<{result}>"
 
@@ -287,7 +287,7 @@ def public_bases(text):
 
 def operation_results(headers):
     """{operation or awaiter: what co_await makes of it}"""
-    results, awaiters = {}, {"JoinOp": "JoinHandle", "OnceCall": "OnceCallAwaiter"}
+    results, awaiters = {}, {"JoinOp": "JoinHandle"}
     for header in headers.values():
         text = re.sub(r"//[^\n]*", "", header.text)
         spots = [(m.start(), m[1]) for m in re.finditer(r"\b(?:class|struct) (?:\[\[[^\n]*?\]\] )?([\w:<>,. ]+?)(?: final)?\s*(?:(?<!:):(?!:)[^;{]*)?\{", text)]
@@ -304,6 +304,7 @@ def operation_results(headers):
     for operation, awaiter in awaiters.items():
         if awaiter in results and operation not in results:
             results[operation] = results[awaiter]
+    results["OnceCall"] = results["OnceCallAwaiter"]  # or the one of a coroutine
     return {name: result for name, result in results.items() if result not in ("auto", "Result", "R") and "typename" not in result}
 
 
