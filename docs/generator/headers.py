@@ -111,7 +111,9 @@ class Header:
                     last = made[-1] if made[-1] is not None else None
                 if own:
                     last_doc = own
-                doc, empty_lines, same_line = [], 0, True
+                if last is not None and last.kind in ("class", "enum"):
+                    last_doc = []
+                doc, empty_lines, same_line = [], 0, last is not None and last.scope == scope
 
     def skip_newline(self):
         if self.at < len(self.tokens) and self.tokens[self.at].lastgroup == "newline":

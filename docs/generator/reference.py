@@ -304,7 +304,7 @@ def operation_results(headers):
     for operation, awaiter in awaiters.items():
         if awaiter in results and operation not in results:
             results[operation] = results[awaiter]
-    results["OnceCall"] = results["OnceCallAwaiter"]  # or the one of a coroutine
+    results["OnceCall"] = results.get("OnceCallAwaiter", "void")  # or the one of a coroutine
     return {name: result for name, result in results.items() if result not in ("auto", "Result", "R") and "typename" not in result}
 
 

@@ -113,6 +113,7 @@ enum class tls_errc {
   not_a_tls_conn,         // tls_handshake() of another connection
   remote_alert = 256,     // + the alert's number: the peer has ended it, "remote error: tls: bad certificate"
 };
+/// The category of tls_errc; and what makes std::error_code of one.
 const std::error_category& tls_category() noexcept;
 inline std::error_code make_error_code(tls_errc e) noexcept { return {static_cast<int>(e), tls_category()}; }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# tests/docs/programs.py — runs the programs of a page of the documentation: each must print what stands below it, and end as it says.
+# tests/docs/run.py — runs the programs of a page of the documentation: each must print what stands below it, and end as it says.
 #
-# programs.py DOCS PAGE PROGRAM
+# run.py DOCS PAGE PROGRAM
 # In what stands below, "…" within a line stands for any text, and alone in a line for any number of lines.  Both outputs count, as they come.
 import os
 import re
