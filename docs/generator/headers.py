@@ -307,6 +307,7 @@ class Header:
             text = re.sub(r",\s*std::source_location where = std::source_location::current\(\)", "", text)
             name = re.search(r"(\w+)\(F", text)[1]
             made.append(declared("function", name, "template <class F, class... Args> " + text))
+            made[-1].shares = len(made) > 1
         return made
 
 

@@ -75,7 +75,7 @@ def contents(pages, here):
             group = page.group
             if group:
                 out.append(f'<li class="group"><span>{group}</span><ul>')
-        title = "Overview" if page.path == "index.html" else re.sub(r"^\d+\. ", "", page.title) if group == "Reference" else page.title
+        title = {"index.html": "Overview", "reference/index.html": "All headers"}.get(page.path) or page.title
         mark = ' aria-current="page"' if page is here else ""
         out.append(f'<li><a href="{relative(page.path, here.path)}"{mark}>{html.escape(title, quote=False)}</a></li>')
     if group:

@@ -179,16 +179,18 @@ class Library:
             header = self.headers[PAGES[page][0][0] if page != "sync" else "sync.hpp"]
             at = f"reference/{page}.html"
 
-            def code(word, at=at, page=page):
+            def code(word, within=(), at=at, page=page):
                 name = name_in(word)
-                for candidate in (name, f"{page}::{name}"):
+                for candidate in ("::".join([*within, name or ""]), name, f"{page}::{name}"):
                     if candidate in addresses:
                         target, _, anchored = addresses[candidate].partition("#")
                         return f"{os.path.relpath(target, os.path.dirname(at))}#{anchored}"
                 return None
 
             about, go, text = header.about()
-            out = [f"<h1>gmp/{page}.hpp</h1>", f'<p class="lead">{prose(about[:1].upper() + about[1:], code)}</p>']
+            if code(re.match(r"[\w:]*", about)[0]) is None:
+                about = about[:1].upper() + about[1:]
+            out = [f"<h1>gmp/{page}.hpp</h1>", f'<p class="lead">{prose(about, code)}</p>']
             out.append(figure(f"#include <gmp/{page}.hpp>"))
             out.append(document(text, code))
             body, headings = [], []
@@ -203,16 +205,24 @@ class Library:
                "<code>tls.hpp</code>, <code>testing.hpp</code> and <code>interop/</code>.</p>",
                "<p>In a signature <code>operation&lt;T&gt;</code> stands for what one awaits at once and never names: <code>co_await</code> makes a T of it, and "
                '<a href="context.html#until"><code>until()</code></a> and <a href="context.html#timeout"><code>timeout()</code></a> take it. Every function may be called '
-               "from any goroutine; where another thread may call it, or nothing but a goroutine, it says so.</p>",
+               "from any goroutine; where another thread may call it, or nothing but a goroutine, it says so. A <em>g</em> is a goroutine, an <em>M</em> a thread, "
+               'a <em>P</em> <a href="../how-it-works.html#g-m-and-p">the right to run one</a>.</p>',
                '<div class="cards">']
         for page, entries in self.entries.items():
             header = self.headers[PAGES[page][0][0] if page != "sync" else "sync.hpp"]
-            names = ", ".join(f'<a href="{page}.html#{entry.anchor}">{html.escape(heading(entry))}</a>' for entry in entries)
+            first = {heading(entry): entry for entry in reversed(entries)}  # of overloads that have docstrings of their own
+            names = ", ".join(f'<a href="{page}.html#{entry.anchor}">{html.escape(name)}</a>' for name, entry in reversed(first.items()))
+            about = re.sub(r"^(?:[\w:<>]+(?:, | and )?)+: ", "", header.about()[0])
             out.append(f'<section class="card"><h2 id="{page.replace("/", "-")}"><a href="{page}.html">{page.rpartition("/")[2]}</a></h2>'
-                       f'<p>{prose(re.sub(r"^.*?: ", "", header.about()[0]))}</p><p class="names">{names}</p></section>')
+                       f'<p>{prose(about)}</p><p class="names">{names}</p></section>')
         return "\n".join([*out, "</div>"])
 
-    def entry(self, entry, code, level):
+    def entry(self, entry, code_in, level):
+        within = (*entry.first.scope[1:], entry.first.name) if entry.first.kind == "class" else entry.first.scope[1:]
+
+        def code(word):
+            return code_in(word, within)
+
         lines = []
         for declaration in entry.declarations:
             lines.append(self.signature(declaration))
@@ -234,7 +244,7 @@ class Library:
             out.append(f'<div class="scroll" tabindex="0"><table class="fields">{rows}</table></div>')
         for member in entry.members:
             if member not in fields:
-                out.append(self.entry(member, code, level + 1))
+                out.append(self.entry(member, code_in, level + 1))
         return "\n".join(out) + "</section>"
 
     def signature(self, declaration):
