@@ -18,7 +18,7 @@ Task<int> twice(int x) {
 
 Task<> program() {
   go([] { std::puts("hello from a goroutine"); });  // go f()
-  JoinHandle<int> answer = spawn(twice, 21);              // go twice(21), with a handle on what it returns
+  JoinHandle<int> answer = spawn(twice, 21);        // go twice(21), with a handle on what it returns
   std::printf("the answer is %d\n", co_await answer);
 }
 

@@ -114,6 +114,7 @@ class Context {
 class CancelFunc {
  public:
   CancelFunc() noexcept = default;
+  /// Cancels; the cause() is a std::system_error of errc::canceled, or that exception.
   void operator()() const noexcept { cancel(nullptr); }
   void operator()(const std::exception_ptr& cause) const noexcept { cancel(cause); }
   template <detail::Cause E>
@@ -134,8 +135,8 @@ class CancelFunc {
 
 /// A context, and what cancels it: `auto [ctx, cancel] = with_cancel(parent);`.
 struct Cancellable {
-  Context context;
-  CancelFunc cancel;
+  Context context;    // to be handed down
+  CancelFunc cancel;  // to be called when the work is over, or is not wanted any more
   explicit Cancellable(Context ctx) noexcept : context(ctx), cancel(detail::ContextAccess::take(std::move(ctx))) {}
 };
 

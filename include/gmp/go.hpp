@@ -304,6 +304,7 @@ class [[nodiscard("name it: `auto d = defer(…);`")]] Deferred {
  private:
   F f_;
 };
+/// The guard, of f: to be named.      Go: defer.
 template <class F>
 Deferred<std::decay_t<F>> defer(F&& f) {
   return Deferred<std::decay_t<F>>(std::forward<F>(f));

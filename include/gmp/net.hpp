@@ -86,6 +86,7 @@ class Conn : public Socket {
   std::error_code close_write() const noexcept;
   std::error_code close_read() const noexcept;
 
+  /// set_deadline() for one direction.      Go: SetReadDeadline, SetWriteDeadline.
   std::error_code set_read_deadline(time_point when) const noexcept { return set_deadlines(when, true, false); }
   std::error_code set_write_deadline(time_point when) const noexcept { return set_deadlines(when, false, true); }
 
@@ -131,6 +132,7 @@ class Listener : public Socket {
   /// Go: Accept.
   detail::AcceptOp accept() const noexcept { return detail::AcceptOp(fd_.get()); }
 
+  /// Where it listens; with the port that was picked for port 0. It stays after close().      Go: Addr.
   Addr addr() const noexcept { return local(); }
 };
 
@@ -151,12 +153,15 @@ class PacketConn : public Socket {
   /// `auto [n, err] = co_await pc.write_to(data, addr);` sends one datagram, whole or not at all. That it arrives nobody says.      Go: WriteTo.
   detail::WriteToOp write_to(io::ConstBuffer data, const Addr& addr) const noexcept { return detail::WriteToOp(fd_.get(), data, addr); }
 
+  /// set_deadline() for one direction.      Go: SetReadDeadline, SetWriteDeadline.
   std::error_code set_read_deadline(time_point when) const noexcept { return set_deadlines(when, true, false); }
   std::error_code set_write_deadline(time_point when) const noexcept { return set_deadlines(when, false, true); }
 
+  /// Where datagrams come in. It stays after close().      Go: LocalAddr.
   Addr local_addr() const noexcept { return local(); }
 };
 
+/// How listen() and listen_packet() go about it.      Go: ListenConfig.
 struct ListenOptions {
   bool reuse_port = false;  // SO_REUSEPORT: several listeners share the port, and the system spreads the connections
   int backlog = 0;          // connections that may wait for accept(); 0: what the system allows (net.core.somaxconn)

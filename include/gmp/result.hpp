@@ -69,6 +69,7 @@ const std::error_category& errc_category() noexcept;
 /// std::system_category().
 const std::error_category& errno_category() noexcept;
 
+/// What makes std::error_code of an errc: `std::error_code err = errc::eof;`.
 inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), errc_category()}; }
 
 /// Also true for the other word of the same thing: `err == errc::closed` holds for a closed file.
@@ -247,8 +248,10 @@ class [[nodiscard("the error is in it")]] Result : public detail::ResultBase {
   /// A failure of another Result, with its context; no value.
   explicit Result(const detail::ResultBase& failure) : ResultBase(failure) { GMPCORO_ASSERT(!*this); }
 
+  /// A failure by that exception, which value() rethrows.
   static Result from_exception(std::exception_ptr caught) { return Result(detail::ResultBase(Caught(std::move(caught)))); }
 
+  /// The value; of a failure it throws OpError, or rethrows the exception.
   T& value()& {
     throw_if_failed();
     return value_.value_;

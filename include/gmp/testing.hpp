@@ -24,8 +24,8 @@ class Failure : public std::runtime_error {
 
 /// How explore() goes about it.
 struct Exploration {
-  std::uint64_t schedules = 10'000;
-  std::uint64_t seed = 1;
+  std::uint64_t schedules = 10'000;  // how many are played
+  std::uint64_t seed = 1;            // from which they are drawn
   /// The net in memory has faults: now and then a dial is refused, an accept finds no descriptor left, a connection is reset, bytes come seconds late, a
   /// write stops in the middle for seconds, a datagram is lost, comes twice or overtakes others; how often is drawn for each schedule, and for some it is never.
   bool faults = false;

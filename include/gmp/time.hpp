@@ -127,6 +127,7 @@ class Ticker {
   }
   ~Ticker() { detail::TimerChan::drop(chan_); }
 
+  /// Where the ticks come. It has no buffer to be seen: size() and capacity() are 0.
   RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
   /// No more ticks; after it nothing is received.
   void stop() noexcept { detail::TimerChan::stop(chan_); }

@@ -16,6 +16,7 @@
 
 namespace gmp::net {
 
+/// Versions of the protocol; none: no choice.
 enum class TlsVersion : std::uint16_t { none = 0, tls_1_2 = 0x0303, tls_1_3 = 0x0304 };
 
 /// What a server asks of its clients.      Go: tls.ClientAuthType.
@@ -87,12 +88,12 @@ detail::TlsHandshakeOp tls_handshake(const Conn& conn) noexcept;
 
 /// What is known of a connection.      Go: tls.ConnectionState.
 struct TlsState {
-  bool handshake_complete = false;
-  TlsVersion version = TlsVersion::none;
+  bool handshake_complete = false;  // else nothing of the rest is known
+  TlsVersion version = TlsVersion::none;  // what the two agreed on
   std::string cipher_suite;         // "TLS_AES_128_GCM_SHA256"
   std::string negotiated_protocol;  // empty: none
   std::string server_name;          // as the client said; server: empty if it did not
-  bool did_resume = false;
+  bool did_resume = false;          // by a ticket of an earlier connection
   std::vector<std::string> peer_certificates;  // the subjects, "CN=example.com,O=Example"; the peer's own first
 };
 /// After the handshake; before, or of a connection without TLS, nothing.      Go: Conn.ConnectionState.
@@ -113,6 +114,7 @@ enum class tls_errc {
   not_a_tls_conn,         // tls_handshake() of another connection
   remote_alert = 256,     // + the alert's number: the peer has ended it, "remote error: tls: bad certificate"
 };
+/// The category of tls_errc; and what makes std::error_code of one.
 const std::error_category& tls_category() noexcept;
 inline std::error_code make_error_code(tls_errc e) noexcept { return {static_cast<int>(e), tls_category()}; }
 

@@ -51,6 +51,8 @@ def check(path, compiler, compiler_id, compiler_version):
     only = [line.split("only:", 1)[1].strip() for line in head if re.match(r"// only:", line)]
     if not expected:
         return "has no '// expect: REGEX' line"
+    flags = [flag for line in head if re.match(r"// flags:", line) for flag in line.split("flags:", 1)[1].split()]
+    compiler = [*compiler, *flags]
     good, output = compiles(path, compiler)
     if any(not applies(condition, compiler_id, compiler_version) for condition in only):
         return None if good else f"must compile with this compiler, and does not:\n{output}"

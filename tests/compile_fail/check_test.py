@@ -30,6 +30,11 @@ class CompileFail(unittest.TestCase):
     def test_objects_to_a_file_without_expectation(self):
         self.assertIn("expect", self.complaint("int i = nothing;\n"))
 
+    def test_compiles_with_the_flags_of_the_file(self):
+        text = '%s// expect: why\n#ifdef ODD\nstatic_assert(false, "why");\n#endif\n'
+        self.assertIsNone(self.complaint(text % "// flags: -DODD\n"))
+        self.assertIn("must not", self.complaint(text % ""))
+
     def test_objects_if_the_fixed_variant_fails(self):
         text = '// expect: why\n#ifndef GMPCORO_FIXED\nstatic_assert(false, "why");\n#endif\n%s\n'
         self.assertIsNone(self.complaint(text % ""))

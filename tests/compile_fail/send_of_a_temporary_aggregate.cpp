@@ -13,9 +13,11 @@ struct Job {
 
 gmp::Task<> sends(gmp::Chan<Job> ch) {
 #ifdef GMPCORO_FIXED
+  // [named]
   Job job{1, "x"};
   co_await ch.send(gmp::moved(job));
   co_await ch.send(job);  // a copy
+  // [/named]
 #else
   co_await ch.send(Job{1, "x"});
 #endif

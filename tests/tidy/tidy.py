@@ -11,7 +11,7 @@ from rooms import POSITION, SYSTEM_ROOMS, floor_of, may_include, room_of
 from text import Source
 
 CODE = (".hpp", ".cpp")
-SCRIPTS = (".cmake", ".py", ".sh", "CMakeLists.txt", "quickstart", "test")
+SCRIPTS = (".cmake", ".py", ".sh", "CMakeLists.txt", "quickstart", "site", "test")
 EXAMPLE_LINES_MAX = 80
 PROGRAM_LINES_MAX = 150  # of an example that is of use by itself, and has a driver of its own in tests/examples
 
@@ -218,8 +218,14 @@ def snippet(text, name):
 
 
 def check_readme(tree):
-    """Each C++ block of README.md is cut from an example."""
-    lines = tree.files.get("README.md", "").split("\n")
+    """Each C++ block of README.md is cut from an example; those of docs/ may be, and are compiled by themselves if they are not."""
+    for path in tree.files:
+        if path == "README.md" or path.startswith("docs/") and path.endswith(".md"):
+            yield from check_blocks(tree, path)
+
+
+def check_blocks(tree, path):
+    lines = tree.files[path].split("\n")
     number = 0
     while number < len(lines):
         if not re.match(r"```(cpp|c\+\+)\s*$", lines[number]):
@@ -230,15 +236,16 @@ def check_readme(tree):
         block = dedent(lines[number + 1:end])
         origin = FROM.match(before.strip())
         if not origin:
-            yield "README.md", number + 1, "a C++ block needs '<!-- from examples/x.cpp -->' or '<!-- from examples/x.cpp [name] -->' above it"
+            if path == "README.md":
+                yield path, number + 1, "a C++ block needs '<!-- from examples/x.cpp -->' or '<!-- from examples/x.cpp [name] -->' above it"
         elif origin["path"] not in tree.files:
-            yield "README.md", number + 1, f"there is no {origin['path']}"
+            yield path, number + 1, f"there is no {origin['path']}"
         else:
             cut = snippet(tree.files[origin["path"]], origin["name"])
             if cut is None:
-                yield "README.md", number + 1, f"{origin['path']} has no '// [{origin['name']}]' … '// [/{origin['name']}]'"
+                yield path, number + 1, f"{origin['path']} has no '// [{origin['name']}]' … '// [/{origin['name']}]'"
             elif block != cut and (origin["name"] or f"\n{block}\n" not in f"\n{cut}\n"):
-                yield "README.md", number + 1, f"is not what stands in {origin['path']}"
+                yield path, number + 1, f"is not what stands in {origin['path']}"
         number = end + 1
 
 

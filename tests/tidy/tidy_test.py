@@ -211,6 +211,11 @@ class Readme(Case):
         self.objects(tidy.check_readme, self.files("<!-- from examples/y.cpp -->\n```cpp\nint i;\n```\n"), "there is no examples/y.cpp")
         self.objects(tidy.check_readme, self.files("<!-- from examples/x.cpp [no] -->\n```cpp\nint i;\n```\n"), "has no '// [no]'")
 
+    def test_looks_at_what_docs_have_cut(self):
+        cut = "<!-- from examples/x.cpp [sum] -->\n```cpp\nint i = %d;\ni += 1;\n```\n```cpp\nint j;\n```\n"
+        self.accepts(tidy.check_readme, tidy.Tree({"docs/guide/a.md": cut % 1, "examples/x.cpp": self.EXAMPLE}))
+        self.objects(tidy.check_readme, tidy.Tree({"docs/guide/a.md": cut % 2, "examples/x.cpp": self.EXAMPLE}), "is not what stands in")
+
     def test_other_languages_are_free(self):
         self.accepts(tidy.check_readme, self.files("```sh\n./quickstart\n```\n```\nplain\n```\n"))
 

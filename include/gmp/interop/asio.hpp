@@ -51,9 +51,11 @@ namespace gmp {
 inline namespace GMPCORO_ASIO_WHICH {
 
 #if defined(GMPCORO_ASIO_BOOST) || !__has_include(<asio.hpp>)
+/// What Asio reports errors by: Boost's with Boost's Asio, else Asio's, which is the standard's.
 using asio_error_code = ::boost::system::error_code;
 using asio_system_error = ::boost::system::system_error;
 #else
+/// What Asio reports errors by: Boost's with Boost's Asio, else Asio's, which is the standard's.
 using asio_error_code = ::asio::error_code;
 using asio_system_error = ::asio::system_error;
 #endif
@@ -65,10 +67,12 @@ class asio_executor {
  public:
   explicit asio_executor(Executor& executor) noexcept : executor_(&executor) {}
 
+  /// Executor::post.
   template <class F>
   void execute(F&& f) const {
     executor_->post(std::forward<F>(f));
   }
+  /// What Asio asks of an executor.
   GMPCORO_ASIO::execution_context& query(GMPCORO_ASIO::execution::context_t) const noexcept { return context(); }
   static constexpr GMPCORO_ASIO::execution::blocking_t query(GMPCORO_ASIO::execution::blocking_t) noexcept { return GMPCORO_ASIO::execution::blocking.never; }
   asio_executor require(GMPCORO_ASIO::execution::blocking_t::never_t) const noexcept { return *this; }

@@ -79,14 +79,17 @@ namespace gmp::os {
 /// Where a program's input comes from, or its output goes to: nowhere (/dev/null; the default), to where this program's goes, or a File.
 class Stdio {
  public:
+  /// Which of the three it is.
   enum class Kind : unsigned char { null, inherited, file };
   Stdio() noexcept = default;
   Stdio(File file) noexcept : kind_(Kind::file), file_(std::move(file)) {}
+  /// To where this program's own goes.
   static Stdio inherited() noexcept {
     Stdio io;
     io.kind_ = Kind::inherited;
     return io;
   }
+  /// What it is; and the File, if it is one.
   Kind kind() const noexcept { return kind_; }
   const File& file() const noexcept { return file_; }
 
@@ -118,7 +121,7 @@ struct Command {
   std::string path;                             // the file; empty: as argv[0] says, looked up in $PATH if that has no slash
   std::string dir;                              // where it runs; empty: here
   std::optional<std::vector<std::string>> env;  // "NAME=value"; none: as here
-  Stdio in, out, err;
+  Stdio in, out, err;                           // standard input, output and error
 
   /// Runs it: what it writes to its output, and the error as of run(). `out` is not used.      Go: Output.
   Task<Result<std::string>> output(Context ctx = {}) const;
@@ -142,6 +145,7 @@ class Process {
   std::error_code signal(int number) const noexcept;
   std::error_code kill() const noexcept;
 
+  /// False for a default-constructed one.
   explicit operator bool() const noexcept { return child_ != nullptr; }
 
  private:

@@ -94,8 +94,8 @@ class File {
 /// Two ends of a pipe, or an error.
 struct Pipe {
   Pipe() noexcept {}
-  File reader, writer;
-  std::error_code err;
+  File reader, writer;  // both, or none
+  std::error_code err;  // why there is none
 };
 /// `auto [r, w, err] = os::pipe();` what is written to w is read from r. A read gives errc::eof when all writers are closed, a write EPIPE when all readers
 /// are.      Go: os.Pipe.

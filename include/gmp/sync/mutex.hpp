@@ -107,6 +107,7 @@ class Mutex : detail::Immovable {
     unlock_slow();
   }
 
+  /// What scoped_lock() gives.
   using Guard = ScopedGuard<Mutex, &Mutex::unlock>;
 
   /// lock(), and a guard that unlocks: `auto guard = co_await mu.scoped_lock();`

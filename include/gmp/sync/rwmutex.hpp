@@ -119,6 +119,7 @@ class RWMutex : detail::Immovable {
       return;
     unlock_slow();
   }
+  /// What scoped_lock() gives.
   using Guard = ScopedGuard<RWMutex, &RWMutex::unlock>;
   /// lock(), and a guard that unlocks.
   detail::RWMutexOperation<detail::RWMutexScopedLockAwaiter> scoped_lock() noexcept {
@@ -149,6 +150,7 @@ class RWMutex : detail::Immovable {
     if ((old & readers) == 0 || (old & (writer | readers)) == (writer | one_reader)) [[unlikely]]
       runlock_slow(old);
   }
+  /// What scoped_rlock() gives.
   using ReadGuard = ScopedGuard<RWMutex, &RWMutex::runlock>;
   /// rlock(), and a guard that gives it back.
   detail::RWMutexOperation<detail::RWMutexScopedRLockAwaiter> scoped_rlock() noexcept {
@@ -248,6 +250,7 @@ class RWMutexScopedRLockAwaiter : public RWMutexRLockAwaiter {
 class RLocker {
  public:
   explicit RLocker(RWMutex& rw) noexcept : rw_(&rw) {}
+  /// As rlock(), try_rlock(), runlock(), scoped_rlock() and rlock_blocking() of the RWMutex.
   auto lock() noexcept { return rw_->rlock(); }
   bool try_lock() noexcept { return rw_->try_rlock(); }
   void unlock() noexcept { rw_->runlock(); }

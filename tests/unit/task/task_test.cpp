@@ -404,12 +404,14 @@ TEST(Task, ArgumentsLiveAsLongAsTheFrame) {
   EXPECT_EQ(alive, 0);
 }
 
+// [lost]
 Task<bool> gives_true() { co_return true; }
 
 Task<int> awaits_in_a_condition() {
   if (co_await gives_true()) co_return 1;
   co_return 2;
 }
+// [/lost]
 
 // A bug of g++ 12, that must not be a goroutine which is never heard of again.
 TEST(Task, ABodyThatTheCompilerHasLostIsReported) {

@@ -47,13 +47,16 @@ class Buffer {
   template <detail::ByteLike T, std::size_t N>
   Buffer(T (&bytes)[N]) noexcept : Buffer(bytes, N) {}
 
+  /// Its first byte, how many there are, and whether there is none.
   std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   /// What is left behind the first n bytes; n <= size().
   Buffer from(std::size_t n) const noexcept { return Buffer(data_ + n, size_ - n); }
+  /// The first n bytes; n <= size().
   Buffer first(std::size_t n) const noexcept { return Buffer(data_, n); }
 
+  /// The same bytes, as a span of char, unsigned char, std::byte or the like.
   template <detail::ByteLike T>
   operator std::span<T>() const noexcept {
     return {reinterpret_cast<T*>(data_), size_};
@@ -92,13 +95,18 @@ class ConstBuffer {
   ConstBuffer(P text) noexcept : ConstBuffer(std::string_view(text)) {}
   ConstBuffer(const Buffer& buffer) noexcept : ConstBuffer(buffer.data(), buffer.size()) {}
 
+  /// Its first byte, how many there are, and whether there is none.
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
+  /// What is left behind the first n bytes; n <= size().
   ConstBuffer from(std::size_t n) const noexcept { return ConstBuffer(data_ + n, size_ - n); }
+  /// The first n bytes; n <= size().
   ConstBuffer first(std::size_t n) const noexcept { return ConstBuffer(data_, n); }
+  /// The same bytes, as text.
   std::string_view view() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
 
+  /// The same bytes, as a span of const char, unsigned char, std::byte or the like.
   template <detail::ByteLike T>
   operator std::span<const T>() const noexcept {
     return {reinterpret_cast<const T*>(data_), size_};

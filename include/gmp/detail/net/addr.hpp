@@ -33,9 +33,11 @@ namespace gmp::net {
 /// fmt (include fmt's header before this one, or use fmt 10).
 class Addr {
  public:
+  /// What it is an address of; ip: a host, without a port.
   enum class Kind : std::uint8_t { none, ip, tcp, udp, unix_stream, unix_datagram, unix_packet };
 
   constexpr Addr() noexcept = default;  // none
+  /// The address of those bytes, in network order.
   static Addr ipv4(Kind kind, const std::array<std::uint8_t, 4>& ip, std::uint16_t port = 0) noexcept;
   /// scope: the interface a link-local address belongs to, 0: none. An IPv4-mapped address becomes the IPv4 address.
   static Addr ipv6(Kind kind, const std::array<std::uint8_t, 16>& ip, std::uint16_t port = 0, std::uint32_t scope = 0) noexcept;
@@ -46,11 +48,13 @@ class Addr {
   /// network: as for dial. Errors as dial's: "address host: missing port in address".
   static Result<Addr> parse(std::string_view network, std::string_view text);
 
+  /// What it is an address of; none for a default-constructed one, which is false.
   Kind kind() const noexcept { return kind_; }
   /// "tcp", "udp", "ip", "unix", "unixgram", "unixpacket"; empty for none.      Go: Addr.Network
   std::string_view network() const noexcept;
   explicit operator bool() const noexcept { return kind_ != Kind::none; }
 
+  /// Which of the three it is.
   bool is_ipv4() const noexcept { return family_ == Family::v4; }
   bool is_ipv6() const noexcept { return family_ == Family::v6; }
   bool is_unix() const noexcept { return family_ == Family::path; }
@@ -58,7 +62,7 @@ class Addr {
   bool is_unspecified() const noexcept;  // 0.0.0.0, ::
 
   std::uint16_t port() const noexcept { return port_; }  // 0 where there is none
-  Addr with_port(std::uint16_t port) const noexcept;
+  Addr with_port(std::uint16_t port) const noexcept;     // the same one, but for the port
   Addr with_kind(Kind kind) const noexcept;  // of the same family: what lookup_host gave, to dial or send to
 
   /// The IP alone, "fe80::1%eth0"; for unix the path.
@@ -66,13 +70,14 @@ class Addr {
   /// 4 or 16 bytes in network order; empty for unix.
   std::string_view ip_bytes() const noexcept { return {bytes_, is_ipv4() ? 4U : is_ipv6() ? 16U : 0U}; }
 
+  /// As it goes to << and to fmt.
   std::string to_string() const;
   friend std::string format_as(const Addr& addr) { return addr.to_string(); }  // fmt 10
   friend std::ostream& operator<<(std::ostream& out, const Addr& addr);
 
   friend bool operator==(const Addr& a, const Addr& b) noexcept { return (a <=> b) == 0; }
   friend std::strong_ordering operator<=>(const Addr& a, const Addr& b) noexcept;
-  std::size_t hash() const noexcept;
+  std::size_t hash() const noexcept;  // std::hash takes it
 
  private:
   friend struct gmp::detail::AddrAccess;

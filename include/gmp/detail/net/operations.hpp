@@ -20,6 +20,7 @@
 namespace gmp::net {
 class Conn;
 
+/// How dial() goes about it.      Go: Dialer.
 struct DialOptions {
   /// A name may have several addresses. The next one is tried when the last one has failed, or has not answered for this long; then both go
   /// on, and the first to answer wins. Negative: only when the last one has failed. RFC 8305 recommends 250 ms.      Go: Dialer.FallbackDelay, 300 ms.
@@ -28,8 +29,8 @@ struct DialOptions {
 
 /// What PacketConn::read_from() gives: how many bytes lie in the buffer, and who sent them.
 struct Received {
-  std::size_t n = 0;
-  Addr addr;
+  std::size_t n = 0;  // bytes
+  Addr addr;          // of the sender; none: it has no name
 };
 }  // namespace gmp::net
 

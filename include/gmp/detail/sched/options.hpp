@@ -14,20 +14,20 @@ namespace gmp {
 
 /// One awaiting frame of a g.
 struct Frame {
-  std::string function;
-  std::string file;
-  std::uint32_t line = 0;
+  std::string function;    // its signature
+  std::string file;        // of the co_await at which it stands
+  std::uint32_t line = 0;  // there
 };
 
 /// What is known of one g at some instant.
 struct GInfo {
-  std::uint64_t id = 0;
-  std::uint64_t parent_id = 0;
-  std::string name;
+  std::uint64_t id = 0;         // as this_g::id() gives it
+  std::uint64_t parent_id = 0;  // of the g that started it; 0: none did
+  std::string name;         // as this_g::set_name() has set it
   std::string state;        // "running", "runnable", "waiting", "blocking"
   std::string wait_reason;  // Go's words, empty unless waiting
-  std::chrono::nanoseconds waiting{0};
-  std::source_location created_at;
+  std::chrono::nanoseconds waiting{0};  // for how long
+  std::source_location created_at;      // where go() or spawn() was called
   std::vector<Frame> stack;  // innermost first
   std::string waits_on;      // "gmp::Mutex 0x7f…, held by goroutine 3", "chan 0x55…", "a timer due in 2s"; empty: nothing is known. The holder: by GMPDEBUG=lockcycle=1
 };
