@@ -152,6 +152,8 @@ def build(root, out):
     pages = read_pages(docs, library.addresses())
     pages += [Page(path, title, body, headings, "Reference") for path, title, body, headings in library.pages()]
     if os.path.isdir(out):
+        if os.listdir(out) and not os.path.exists(os.path.join(out, "reference", "index.html")):
+            raise programs.ProgramError(f"{out}: is no site; what is in it stays")
         shutil.rmtree(out)
     for page in pages:
         os.makedirs(os.path.join(out, os.path.dirname(page.path)), exist_ok=True)

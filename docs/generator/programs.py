@@ -92,6 +92,22 @@ def programs_of(page, blocks):
     return found
 
 
+# What a program must include itself: the file that it becomes a part of includes what all of them do.
+HEADERS = {
+    "array": "array", "atomic": "atomic", "deque": "deque", "map": "map", "string": "string", "thread": "thread", "this_thread": "thread", "vector": "vector",
+    "future": "future", "promise": "future", "mutex": "mutex", "timed_mutex": "mutex", "printf": "cstdio", "puts": "cstdio", "fprintf": "cstdio",
+    "logic_error": "stdexcept", "runtime_error": "stdexcept", "_Exit": "cstdlib", "exit": "cstdlib",
+}
+
+
+def missing_includes(program):
+    """The headers of the standard library that a whole program uses and does not include."""
+    if program.is_fragment:
+        return []
+    used = {HEADERS[name] for name in re.findall(r"\bstd::(\w+)", program.code) if name in HEADERS}
+    return sorted(used - set(re.findall(r"^#include <(\w+)>", program.code, re.MULTILINE)))
+
+
 def flat(blocks):
     for block in blocks:
         if block.kind == "list":
@@ -111,6 +127,8 @@ def source(page, programs):
     includes, bodies = set(), []
     path = f"docs/{page}"
     for program in programs:
+        if missing := missing_includes(program):
+            raise ProgramError(f"{program.place}: does not include <{'>, <'.join(missing)}>")
         code = program.code
         for line in (program.above[1] + "\n" + code).split("\n"):
             if re.match(r"#include\b", line):

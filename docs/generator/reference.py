@@ -232,8 +232,8 @@ class Library:
                f'<a class="anchor" href="#{html.escape(ident)}" aria-label="link to this place">#</a></h{level}>']
         out.append(f'<pre class="signature" tabindex="0"><code>{highlight(chr(10).join(lines), "cpp")}</code></pre>')
         out.append(document(entry.doc, code))
-        if kind == "enum" and entry.first.members:
-            rows = "".join(f"<tr><td><code>{html.escape(member.name)}</code></td><td>{prose(' '.join(member.doc), code)}</td></tr>" for member in entry.first.members)
+        if kind == "enum" and any(member.doc for member in entry.first.members):
+            rows = "".join(f"<tr><td><code>{html.escape(member.name)}</code></td><td>{prose(columns(' '.join(member.doc)), code)}</td></tr>" for member in entry.first.members)
             out.append(f'<div class="scroll" tabindex="0"><table class="enumerators">{rows}</table></div>')
         fields = [member for member in entry.members if member.first.kind == "variable" and len(" ".join(member.doc)) < 200]
         if fields:
@@ -254,6 +254,8 @@ class Library:
         text = re.sub(r",?\s*std::source_location where = std::source_location::current\(\)", "", text)
         text = re.sub(r",?\s*detail::ErrorContextRef context = \{\}", "", text)
         text = text.replace("GMPCORO_ASIO::", "asio::")
+        if declaration.kind == "enum" and not any(member.doc for member in declaration.members):
+            text += " { " + ", ".join(member.name for member in declaration.members) + " }"
         if declaration.kind == "class":
             text = re.sub(r"\s*(?<!:):(?!:).*$", lambda m: public_bases(m[0]), text)
         text = re.sub(r"requires ?(?:\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*detail::(?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|[\w:]+<[^<>]*detail::[^<>]*(?:<[^<>]*>)?[^<>]*>)\s*", "", text)
@@ -331,7 +333,8 @@ def summary(entries, code):
     rows = []
     for entry in entries:
         text = first_sentence(entry.doc)
-        rows.append(f'<tr><td><a href="#{html.escape(entry.anchor)}"><code>{html.escape(heading(entry))}</code></a></td><td>{prose(text, code)}</td></tr>')
+        names = "<br>".join(f"<code>{html.escape(name)}</code>" for name in heading(entry).split(", "))
+        rows.append(f'<tr><td><a href="#{html.escape(entry.anchor)}">{names}</a></td><td>{prose(text, code)}</td></tr>')
     return f'<table class="summary">{"".join(rows)}</table>'
 
 
@@ -370,8 +373,14 @@ def prose(text, code=None):
     return "".join(out)
 
 
+def columns(text):
+    """What stands apart in a comment, a text and what it means, as one sentence."""
+    return re.sub(r"(?<=\S) {2,}(?=\S)", ": ", text)
+
+
 def figure(code):
-    return f'<figure class="code cpp"><pre tabindex="0"><code>{highlight(code, "cpp")}</code></pre></figure>'
+    is_table = all(re.match(r"[\w.]+ {2,}\S", line) for line in code.split("\n"))
+    return f'<figure class="code cpp"><pre tabindex="0"><code>{highlight(code, "" if is_table else "cpp")}</code></pre></figure>'
 
 
 def document(lines, code):

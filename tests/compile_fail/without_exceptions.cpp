@@ -3,4 +3,6 @@
 // expect: exception handling disabled|with exceptions disabled
 #include <gmp/go.hpp>
 
-void starts() { gmp::go([] {}); }
+void starts() {
+  gmp::go([] {});
+}

@@ -98,6 +98,12 @@ class Programs(unittest.TestCase):
             with self.assertRaises(programs.ProgramError):
                 programs_in(text)
 
+    def test_misses_includes(self):
+        code = "#include <string>\nint main() { std::puts(std::string(3, 'x').c_str()); }"
+        with self.assertRaisesRegex(programs.ProgramError, "does not include <cstdio>"):
+            programs.source("x.md", programs_in(f"```cpp\n{code}\n```\n"))
+        programs.source("x.md", programs_in(f"```cpp\n#include <cstdio>\n{code}\n```\n"))
+
     def test_compares_what_is_printed(self):
         for lines, pattern, same in ((["a"], ["a"], True), (["a"], ["b"], False), (["a", "b"], ["a"], False), (["ab", "c", "d"], ["a…", "…"], True),
                                      (["a.c"], ["a.c"], True), (["abc"], ["a.c"], False), ([], ["…"], True), (["x", "y"], ["…", "x"], False)):
@@ -136,7 +142,16 @@ class Markdown(unittest.TestCase):
                          '<span class="keyword">return</span> <span class="string">"a"</span>; <span class="comment">// b</span>')
 
 
-class Links(unittest.TestCase):
+class Site(unittest.TestCase):
+    def test_a_folder_that_is_no_site_stays(self):
+        with tempfile.TemporaryDirectory() as out:
+            path = os.path.join(out, "precious")
+            with open(path, "w", encoding="utf-8"):
+                pass
+            with self.assertRaisesRegex(programs.ProgramError, "is no site"):
+                pages.build(os.path.join(HERE, "..", ".."), out)
+            self.assertTrue(os.path.exists(path))
+
     def test_finds_links_to_nowhere(self):
         with tempfile.TemporaryDirectory() as out:
             for name, text in (("a.html", '<p id="x"></p><p id="y"></p><p id="y"></p><a href="b.html#z"></a><a href="c.html"></a><a href="#x"></a>'),
