@@ -443,7 +443,7 @@ TEST(Execution, ATaskWhoseStopWasRequestedIsNotBegun) {
 
 TEST(Execution, AnEmptyTaskIsRefused) {
   Executor on({.procs = 1});
-  EXPECT_THROW(as_sender(on, Task<int>()), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(as_sender(on, Task<int>())), std::invalid_argument);
 }
 
 TEST(Execution, TheTasksFrameIsGoneWhenItCompletes) {

@@ -20,16 +20,18 @@
 #define GMPCORO_EXECUTION_WHICH execution_of_stdexec
 #else
 #include <version>
-#ifndef __cpp_lib_senders
-#error "gmp/interop/execution.hpp needs senders: <stdexec/execution.hpp> in the include path, or C++26 with a standard library whose <execution> has them"
-#endif
+#ifdef __cpp_lib_senders
 #include <execution>
 #include <stop_token>
 #define GMPCORO_EXECUTION ::std::execution
 #define GMPCORO_EXECUTION_STOP ::std
 #define GMPCORO_EXECUTION_WHICH execution_of_std
 #define GMPCORO_EXECUTION_OF_STD 1
+#else
+#error "gmp/interop/execution.hpp needs senders: <stdexec/execution.hpp> in the include path, or C++26 and a standard library whose <execution> has them"
 #endif
+#endif
+#ifdef GMPCORO_EXECUTION  // else that error is all there is to say
 
 #include <concepts>
 #include <cstdint>
@@ -744,6 +746,5 @@ struct AwaitedAs<A> {
 #undef GMPCORO_EXECUTION
 #undef GMPCORO_EXECUTION_STOP
 #undef GMPCORO_EXECUTION_WHICH
-#ifdef GMPCORO_EXECUTION_OF_STD
 #undef GMPCORO_EXECUTION_OF_STD
-#endif
+#endif  // GMPCORO_EXECUTION

@@ -144,7 +144,7 @@ class inplace_stop_source {
 inline bool inplace_stop_token::stop_requested() const noexcept { return source_ != nullptr && source_->stop_requested(); }
 
 template <class F>
-class inplace_stop_callback : detail::StopLink {
+class inplace_stop_callback final : detail::StopLink {
  public:
   template <class G>
   explicit inplace_stop_callback(inplace_stop_token token, G&& f) : source_(token.source_), f_(std::forward<G>(f)) {
