@@ -283,11 +283,6 @@ template <class R>
 concept receiver = std::derived_from<typename std::remove_cvref_t<R>::receiver_concept, receiver_tag> &&
                    std::is_nothrow_move_constructible_v<std::remove_cvref_t<R>> && std::constructible_from<std::remove_cvref_t<R>, R>;
 
-template <class Derived>
-struct receiver_adaptor {
-  using receiver_concept = receiver_tag;
-};
-
 // ---- completion signatures
 
 template <class... Signatures>
