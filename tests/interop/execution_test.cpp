@@ -32,7 +32,24 @@
 #include "support/thrown.hpp"
 #include "support/waiting.hpp"
 #ifndef GMPCORO_TEST_SANITIZED
-#include "support/counted_new.hpp"
+#include "support/replaced_new.hpp"
+
+namespace gmp::execution_test {
+namespace {
+
+constinit std::atomic<long> allocations{0};       // of the threads that are counted
+constinit thread_local bool counted = false;
+constinit thread_local int succeed_before_one = -1;  // of this thread's allocations so many succeed before one that fails; -1: all do
+
+}  // namespace
+}  // namespace gmp::execution_test
+
+void* gmp::test::allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (execution_test::counted) execution_test::allocations.fetch_add(1, std::memory_order_relaxed);
+  if (execution_test::succeed_before_one >= 0 && execution_test::succeed_before_one-- == 0) return nullptr;
+  return take_memory(size, alignment);
+}
+void gmp::test::release(void* memory) noexcept { std::free(memory); }
 #endif
 
 namespace gmp::execution_test {
@@ -314,6 +331,36 @@ TEST(Execution, AStoppedExecutorStops) {
   EXPECT_FALSE(ran);
 }
 
+#ifndef GMPCORO_TEST_SANITIZED
+TEST(Execution, WithoutMemoryThereIsAnError) {
+  Executor on({.procs = procs_of_environment});
+  EXPECT_EQ(outcome_of(ex::schedule(gmp::scheduler(on))).what, "value");
+  int ran = 0;
+  const auto runs = [](int& times) -> Task<> {
+    ++times;
+    co_return;
+  };
+  const auto start_without = [](auto& operation, int before) {
+    succeed_before_one = before;
+    operation.start();
+    return std::exchange(succeed_before_one, -1) < 0;
+  };
+  bool failed = true;
+  for (int before = 0; failed; ++before) {
+    std::promise<Outcome> scheduled;
+    Operation turn(ex::schedule(gmp::scheduler(on)), Recorder<>(scheduled));
+    failed = start_without(turn, before);
+    EXPECT_EQ(scheduled.get_future().get().what, failed ? "error" : "value");
+    std::promise<Outcome> of_task;
+    const int ran_before = ran;
+    Operation task(as_sender(on, runs(ran)), Recorder<>(of_task));
+    const bool task_failed = start_without(task, before);
+    EXPECT_EQ(of_task.get_future().get().what, task_failed ? "error" : "value");
+    EXPECT_EQ(ran, ran_before + !task_failed);
+  }
+}
+#endif
+
 // Each operation completes, once, while its executor stops beside those who start it.
 TEST(Execution, WhatIsScheduledAroundAStopCompletesOnce) {
   for (std::int64_t round = test::scaled(200, 10); round > 0; --round) {
@@ -443,7 +490,7 @@ TEST(Execution, ATaskWhoseStopWasRequestedIsNotBegun) {
 
 TEST(Execution, AnEmptyTaskIsRefused) {
   Executor on({.procs = 1});
-  EXPECT_THROW(as_sender(on, Task<int>()), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(as_sender(on, Task<int>())), std::invalid_argument);
 }
 
 TEST(Execution, TheTasksFrameIsGoneWhenItCompletes) {
@@ -656,17 +703,17 @@ TEST(Execution, WhatCompletesAtOnceDoesNotPark) {
 
 #ifndef GMPCORO_TEST_SANITIZED
 TEST(Execution, AwaitingASenderAllocatesNothing) {
-  Executor on({.procs = 1, .on_thread_start = [] { test::counted = true; }});
+  Executor on({.procs = 1, .on_thread_start = [] { counted = true; }});
   Desk desk;
   const Clerk clerk(desk);
   on.run([&]() -> Task<> {
     long before = 0;
     for (int i = 0; i < 300; ++i) {
-      if (i == 100) before = test::allocations;
+      if (i == 100) before = allocations;
       co_await FromDesk(desk);
       co_await ex::just(i);
     }
-    EXPECT_EQ(test::allocations - before, 0);
+    EXPECT_EQ(allocations - before, 0);
   });
 }
 #endif

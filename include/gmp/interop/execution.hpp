@@ -15,21 +15,28 @@
 
 #if !defined(GMPCORO_EXECUTION_STD) && __has_include(<stdexec/execution.hpp>)
 #include <stdexec/execution.hpp>
+#if __has_include(<exec/receiver_adaptor.hpp>)
+#include <exec/receiver_adaptor.hpp>  // it was stdexec's own until 2026
+#define GMPCORO_EXECUTION_ADAPTOR ::experimental::execution::receiver_adaptor
+#else
+#define GMPCORO_EXECUTION_ADAPTOR ::stdexec::receiver_adaptor
+#endif
 #define GMPCORO_EXECUTION ::stdexec
 #define GMPCORO_EXECUTION_STOP ::stdexec
 #define GMPCORO_EXECUTION_WHICH execution_of_stdexec
 #else
 #include <version>
-#ifndef __cpp_lib_senders
-#error "gmp/interop/execution.hpp needs senders: <stdexec/execution.hpp> in the include path, or C++26 with a standard library whose <execution> has them"
-#endif
+#ifdef __cpp_lib_senders
 #include <execution>
 #include <stop_token>
 #define GMPCORO_EXECUTION ::std::execution
 #define GMPCORO_EXECUTION_STOP ::std
 #define GMPCORO_EXECUTION_WHICH execution_of_std
-#define GMPCORO_EXECUTION_OF_STD 1
+#else
+#error "gmp/interop/execution.hpp needs senders: <stdexec/execution.hpp> in the include path, or C++26 and a standard library whose <execution> has them"
 #endif
+#endif
+#ifdef GMPCORO_EXECUTION  // else that error is all there is to say
 
 #include <concepts>
 #include <cstdint>
@@ -58,6 +65,9 @@ inline namespace GMPCORO_EXECUTION_WHICH {
 
 namespace execution_detail {
 
+template <class Token>
+class Env;
+
 namespace ex = GMPCORO_EXECUTION;
 namespace st = GMPCORO_EXECUTION_STOP;
 
@@ -82,10 +92,10 @@ template <class T>
 struct OperationTagOf<T> {
   using type = typename T::operation_state_concept;
 };
-#ifdef GMPCORO_EXECUTION_OF_STD
-using ReceiverTag = ex::receiver_tag;
+#ifdef GMPCORO_EXECUTION_ADAPTOR
+using ReceiverTag = typename GMPCORO_EXECUTION_ADAPTOR<NoTag>::receiver_concept;
 #else
-using ReceiverTag = typename ex::receiver_adaptor<NoTag>::receiver_concept;
+using ReceiverTag = ex::receiver_tag;
 #endif
 struct NoEnv {};
 struct Sink {
@@ -202,7 +212,7 @@ class scheduler {
    public:
     template <class... Env>
     scheduler query(const execution_detail::ex::get_completion_scheduler_t<execution_detail::ex::set_value_t>&, const Env&...) const noexcept {
-      return scheduler(*executor_, where_);
+      return scheduler(executor_, where_);
     }
 
    private:
@@ -244,7 +254,10 @@ class scheduler {
   friend bool operator==(const scheduler& a, const scheduler& b) noexcept { return a.executor_ == b.executor_; }
 
  private:
-  Executor* executor_;
+  template <class Token>
+  friend class execution_detail::Env;
+  scheduler(Executor* executor, std::source_location where) noexcept : executor_(executor), where_(where) {}
+  Executor* executor_;          // null in what a g sees that runs alone, in a test: of who starts it
   std::source_location where_;  // of its making: the gs are said to be created there
 };
 
@@ -514,7 +527,7 @@ class Env {
  public:
   Env(Executor* executor, Token token) noexcept : executor_(executor), token_(token) {}
   Token query(const st::get_stop_token_t&) const noexcept { return token_; }
-  scheduler query(const ex::get_scheduler_t&) const noexcept { return scheduler(*executor_); }
+  scheduler query(const ex::get_scheduler_t&) const noexcept { return scheduler(executor_, std::source_location::current()); }
 
  private:
   Executor* executor_;
@@ -736,6 +749,5 @@ struct AwaitedAs<A> {
 #undef GMPCORO_EXECUTION
 #undef GMPCORO_EXECUTION_STOP
 #undef GMPCORO_EXECUTION_WHICH
-#ifdef GMPCORO_EXECUTION_OF_STD
-#undef GMPCORO_EXECUTION_OF_STD
-#endif
+#undef GMPCORO_EXECUTION_ADAPTOR
+#endif  // GMPCORO_EXECUTION

@@ -144,7 +144,7 @@ class inplace_stop_source {
 inline bool inplace_stop_token::stop_requested() const noexcept { return source_ != nullptr && source_->stop_requested(); }
 
 template <class F>
-class inplace_stop_callback : detail::StopLink {
+class inplace_stop_callback final : detail::StopLink {
  public:
   template <class G>
   explicit inplace_stop_callback(inplace_stop_token token, G&& f) : source_(token.source_), f_(std::forward<G>(f)) {
@@ -282,11 +282,6 @@ inline constexpr set_stopped_t set_stopped{};
 template <class R>
 concept receiver = std::derived_from<typename std::remove_cvref_t<R>::receiver_concept, receiver_tag> &&
                    std::is_nothrow_move_constructible_v<std::remove_cvref_t<R>> && std::constructible_from<std::remove_cvref_t<R>, R>;
-
-template <class Derived>
-struct receiver_adaptor {
-  using receiver_concept = receiver_tag;
-};
 
 // ---- completion signatures
 
