@@ -130,10 +130,11 @@ class SendSide {
   /// A closed channel: ClosedChannel, also if it is closed meanwhile. To a nil channel: for ever.
   ///
   /// An rvalue is moved from only when it goes, so it must live until then (a temporary does, in a co_await expression); if it does not go,
-  /// because the channel is closed or until() gave up, the caller still has it.      Go: ch <- v.
-  SendOp<T> send(T&& value) const noexcept {
+  /// because the channel is closed or until() gave up, the caller still has it. One whose move is a copy of its bytes is copied at once.
+  ///      Go: ch <- v.
+  auto send(T&& value) const noexcept {
     GMPCORO_CHECK_SENT(T);
-    return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value);
+    return std::conditional_t<sent_as_copy<T>, SendCopyOp<T>, SendOp<T>>(ref().get_or_nil(ChanWaiter::Side::send), value);
   }
   SendOp<T> send(Moved<T> value) const noexcept { return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value.value()); }
   /// Sends a copy.

@@ -33,7 +33,8 @@ namespace gmp {
   }
 /// Starts a g that runs f(args...): `go(f, args...)`.
 ///
-/// f returns Task<T>, or is a plain function, which runs to its end as a g; a Task<T> may stand in place of f and args. f and args are
+/// f returns Task<T>, or is a plain function, which runs to its end as a g; a Task<T> may stand in place of f and args. (What is no coroutine itself, but
+/// returns the Task of one, may be called before go() returns; what it throws is the g's all the same.) f and args are
 /// decay-copied into the g and live until it ends, as with std::thread: a capturing lambda is safe; std::ref passes a reference. The new g
 /// is the next to run on this P, unless another one is started or woken after it. On a g: on its executor; elsewhere: on
 /// default_executor(), from any thread. An exception that leaves the g is a panic: it is printed, with where the g was and who started it,

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
@@ -26,6 +28,7 @@
 namespace gmp::chan_test {
 namespace {
 
+using namespace std::chrono_literals;
 using test::Fragile;
 using test::MoveFailed;
 using test::Nothing;
@@ -248,6 +251,25 @@ TEST(Chan, ASendIsACopyOrAMove) {
     EXPECT_EQ(moved, "");  // NOLINT(bugprone-use-after-move): that it went is the claim
     for (int i = 0; i < 3; ++i) EXPECT_EQ(co_await ch.recv(), constant);
     EXPECT_EQ(co_await ch.recv(), "a literal");
+  });
+}
+
+// An operation is a description that may be awaited later: what it was made of may be gone then.
+TEST(Chan, ASendHasTheNumberItWasMadeWith) {
+  on_executor([]() -> Task<> {
+    const auto ch = make_chan<int>(3);
+    const auto make = [&ch](int n) {
+      int local = n;
+      return std::pair(ch.send(n + 1), ch.send(std::move(local)));
+    };
+    auto [by_temporary, by_rvalue] = make(7);
+    const auto unmake = [](int n) { return n * n; };
+    EXPECT_EQ(unmake(3), 9);  // where the others lay
+    co_await std::move(by_temporary);
+    const std::error_code err = co_await timeout(1h, std::move(by_rvalue));
+    EXPECT_FALSE(err);
+    EXPECT_EQ(co_await ch.recv(), 8);
+    EXPECT_EQ(co_await ch.recv(), 7);
   });
 }
 

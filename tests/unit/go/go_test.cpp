@@ -431,6 +431,16 @@ TEST(Go, AFunctionThatThrowsBeforeItReturnsItsTaskEndsAsThatGoroutinesException)
     }
     EXPECT_EQ(text, "not even a coroutine");
   });
+  int panics = 0;
+  Executor ex({.procs = 1, .on_panic = [&panics](std::exception_ptr, const GInfo& g) { panics += g.id > 1; }});
+  ex.run([]() -> Task<> {
+    go([](int x) -> Task<int> {
+      if (x != 0) throw std::runtime_error("not even a coroutine");
+      return twice_later(x);
+    }, 1);
+    while (num_goroutine() > 1) co_await yield();
+  });
+  EXPECT_EQ(panics, 1);
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
+#include <new>
 #include <source_location>
 #include <stdexcept>
 #include <type_traits>
@@ -103,6 +105,26 @@ std::uint64_t launch_task(Sched* sched, Task<T> task, std::source_location where
   return id;
 }
 
+template <class T>
+Task<T> frame_that_throws(std::exception_ptr thrown) {
+  std::rethrow_exception(std::move(thrown));
+  co_return co_await Task<T>();
+}
+
+// f makes its own root frame, here and now. If it is no coroutine itself, but calls one, what it throws is still the g's; but for want of memory for
+// the frame. What the arguments' copies throw is the caller's: they are made before.
+template <class F, class... D>
+auto frame_of_its_own(F& f, D... arguments) {
+  using Made = std::remove_cvref_t<std::invoke_result_t<F, D...>>;
+  try {
+    return Made(std::invoke(std::forward<F>(f), std::move(arguments)...));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    return frame_that_throws<typename Made::value_type>(std::current_exception());
+  }
+}
+
 template <class F, class... A>
 void start_go(Sched* sched, std::source_location where, F&& f, A&&... arguments) {
   if constexpr (is_task<std::remove_cvref_t<F>>) {
@@ -114,7 +136,7 @@ void start_go(Sched* sched, std::source_location where, F&& f, A&&... arguments)
                   "go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
     require_callable(f);
     if constexpr (owns_its_arguments<F, A...>() && is_task<std::remove_cvref_t<std::invoke_result_t<F, A...>>>)
-      launch_task(sched, std::invoke(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
+      launch_task(sched, frame_of_its_own<F, std::decay_t<A>...>(f, std::forward<A>(arguments)...), where, nullptr);
     else
       launch_task(sched, call_frame<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
   }
