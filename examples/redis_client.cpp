@@ -5,21 +5,16 @@
 #include <gmp/gmp.hpp>
 
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-using namespace gmp;
-using std::string;
-using Words = std::vector<string>;
+#include "resp.hpp"
 
-struct Reply {
-  char kind = '-';  // + line, - error, : number, $ text, * several; _ nothing
-  string text;
-  std::vector<Reply> items;
-};
+using namespace gmp;
+using resp::Reply, resp::Words;
+using std::string;
 
 class Redis {
  public:
@@ -30,10 +25,8 @@ class Redis {
 
   // Parks until the answer has come; nothing: the connection is gone.
   Task<std::optional<Reply>> ask(Words words) {
-    string bytes = "*" + std::to_string(words.size()) + "\r\n";
-    for (const string& word : words) bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
     const auto answer = make_chan<Reply>(1);
-    co_await requests_.send(Request(std::move(bytes), answer));
+    co_await requests_.send(Request(resp::request(words), answer));
     co_return co_await answer.recv();
   }
 
@@ -64,31 +57,10 @@ class Redis {
     bool good = true;
     while (auto answer = co_await asked_.recv()) {
       Reply reply;
-      if (good) good = co_await read_reply(in, reply);
+      if (good) good = co_await resp::read_reply(in, reply);
       if (good) co_await answer->send(moved(reply));
       answer->close();
     }
-  }
-
-  static Task<bool> read_reply(io::BufReader<net::Conn>& in, Reply& reply) {
-    auto [line, end] = co_await in.read_line();
-    if (end || line.empty()) co_return false;
-    reply.kind = line[0];
-    reply.text = line.substr(1);
-    if (reply.kind != '$' && reply.kind != '*') co_return true;
-    const int size = std::atoi(std::exchange(reply.text, "").c_str());
-    if (size < 0) reply.kind = '_';
-    if (reply.kind == '$') {
-      reply.text.resize(static_cast<std::size_t>(size) + 2);
-      auto [n, cut] = co_await io::read_full(in, reply.text);
-      if (cut) co_return false;
-      reply.text.resize(static_cast<std::size_t>(size));
-    }
-    for (int i = 0; reply.kind == '*' && i < size; ++i) {
-      const bool whole = co_await read_reply(in, reply.items.emplace_back());
-      if (!whole) co_return false;
-    }
-    co_return true;
   }
 
   net::Conn conn_;

@@ -22,14 +22,16 @@ template <class T>
 class RecvChan;
 
 /// What send() throws if the channel is closed, or is closed while it waits: "send on closed channel". The value is still the caller's.
-class ClosedChannel : public std::logic_error {
+class GMPCORO_EXPORT ClosedChannel : public std::logic_error {
  public:
   ClosedChannel();
 };
 
 namespace detail {
 
-[[noreturn]] void throw_close_of_nil();  // std::logic_error("close of nil channel")
+// While the frames of a stopped executor are destroyed these two return.
+GMPCORO_EXPORT void report_close_of_nil();    // std::logic_error("close of nil channel")
+GMPCORO_EXPORT void report_send_on_closed();  // ClosedChannel
 
 /// A reference to a channel, or none (nil).
 class ChanRef : public Ref<HChan> {
@@ -128,10 +130,11 @@ class SendSide {
   /// A closed channel: ClosedChannel, also if it is closed meanwhile. To a nil channel: for ever.
   ///
   /// An rvalue is moved from only when it goes, so it must live until then (a temporary does, in a co_await expression); if it does not go,
-  /// because the channel is closed or until() gave up, the caller still has it.      Go: ch <- v.
-  SendOp<T> send(T&& value) const noexcept {
+  /// because the channel is closed or until() gave up, the caller still has it. One whose move is a copy of its bytes is copied at once.
+  ///      Go: ch <- v.
+  auto send(T&& value) const noexcept {
     GMPCORO_CHECK_SENT(T);
-    return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value);
+    return std::conditional_t<sent_as_copy<T>, SendCopyOp<T>, SendOp<T>>(ref().get_or_nil(ChanWaiter::Side::send), value);
   }
   SendOp<T> send(Moved<T> value) const noexcept { return SendOp<T>(ref().get_or_nil(ChanWaiter::Side::send), value.value()); }
   /// Sends a copy.
@@ -160,7 +163,7 @@ class SendSide {
     HChan* chan = ref().get_or_nil(ChanWaiter::Side::send);
     ChanWaiter w(nullptr, *chan, ChanWaiter::Side::send, &value);
     chan->block(w);
-    if (!w.done_) throw_closed_channel();
+    if (!w.done_) report_send_on_closed();
   }
   void send_blocking(const T& value) const
     requires std::copy_constructible<T>
@@ -174,13 +177,13 @@ class SendSide {
   /// std::logic_error("close of nil channel").      Go: close.
   void close() const {
     HChan* chan = ref().get();
-    if (chan == nullptr) throw_close_of_nil();
+    if (chan == nullptr) return report_close_of_nil();
     chan->close();
   }
 
  private:
   static bool sent(HChan::Outcome outcome) {
-    if (outcome == HChan::Outcome::closed) throw_closed_channel();
+    if (outcome == HChan::Outcome::closed) report_send_on_closed();
     return outcome == HChan::Outcome::done;
   }
   const ChanRef& ref() const noexcept { return ChanAccess::ref(static_cast<const Self&>(*this)); }
@@ -231,7 +234,7 @@ class SendChan : public detail::ChanHandle, public detail::SendSide<SendChan<T>,
 ///     std::optional<int> v = co_await ch.recv();
 template <class T>
 class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, public detail::SendSide<Chan<T>, T> {
-  static_assert(std::move_constructible<T> && !std::is_const_v<T>, "what goes through a channel must be movable");
+  static_assert(!std::is_const_v<T>, "what goes through a channel must be movable");  // T may be incomplete: a struct may hold a Chan of itself
 
  public:
   using value_type = T;
@@ -250,6 +253,7 @@ class Chan : public detail::ChanHandle, public detail::RecvSide<Chan<T>, T>, pub
 /// std::length_error("makechan: size out of range").      Go: make(chan T, capacity).
 template <class T>
 Chan<T> make_chan(std::size_t capacity = 0) {
+  static_assert(std::move_constructible<T>, "what goes through a channel must be movable");
   return detail::ChanAccess::from<Chan<T>>(detail::ChanRef(detail::HChan::make(detail::element_of<T>, capacity)));
 }
 

@@ -31,11 +31,11 @@ struct ContextAccess {
   static const ContextRef& ref(const Context& ctx) noexcept;
   static ContextRef take(Context&& ctx) noexcept;
   /// Throws std::invalid_argument("cannot create context from nil parent").
-  static ContextNode* parent(const Context& ctx);
+  GMPCORO_EXPORT static ContextNode* parent(const Context& ctx);
 };
-ContextRef new_cancel_node(ContextNode* parent);
-ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns);
-ContextRef new_stop_token_node(std::stop_token token);
+GMPCORO_EXPORT ContextRef new_cancel_node(ContextNode* parent);
+GMPCORO_EXPORT ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause = nullptr);
+GMPCORO_EXPORT ContextRef new_stop_token_node(std::stop_token token);
 
 }  // namespace detail
 
@@ -51,10 +51,28 @@ class ContextKey : detail::Immovable {
   [[maybe_unused]] char identity_ = 0;  // two objects of an empty class could share an address
 };
 
+namespace detail {
+
+/// What says why: an exception, a pointer to one, or an error code.
+template <class E>
+concept Cause = std::derived_from<std::remove_cvref_t<E>, std::exception> || std::same_as<std::remove_cvref_t<E>, std::error_code> ||
+                std::same_as<std::remove_cvref_t<E>, std::exception_ptr>;
+template <Cause E>
+std::exception_ptr pointer_to(E&& cause) {
+  if constexpr (std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
+    return std::forward<E>(cause);
+  else if constexpr (std::same_as<std::remove_cvref_t<E>, std::error_code>)
+    return std::make_exception_ptr(std::system_error(cause));
+  else
+    return std::make_exception_ptr(std::forward<E>(cause));
+}
+
+}  // namespace detail
+
 /// When to give up, and why: handed down from whoever asked for the work to all who do it. A shared handle on a node of a tree; cancelling one
 /// cancels all that were made from it. From any thread; a default-constructed one is nil: never cancelled, and nobody's parent.
 ///      Go: context.Context.
-class Context {
+class GMPCORO_EXPORT Context {
  public:
   constexpr Context() noexcept = default;
 
@@ -99,14 +117,9 @@ class CancelFunc {
   /// Cancels; the cause() is a std::system_error of errc::canceled, or that exception.
   void operator()() const noexcept { cancel(nullptr); }
   void operator()(const std::exception_ptr& cause) const noexcept { cancel(cause); }
-  /// An exception, or std::error_code, that says why.
-  template <class E>
-    requires(std::derived_from<std::remove_cvref_t<E>, std::exception> || std::same_as<std::remove_cvref_t<E>, std::error_code>)
+  template <detail::Cause E>
   void operator()(E&& cause) const {
-    if constexpr (std::same_as<std::remove_cvref_t<E>, std::error_code>)
-      cancel(std::make_exception_ptr(std::system_error(cause)));
-    else
-      cancel(std::make_exception_ptr(std::forward<E>(cause)));
+    cancel(detail::pointer_to(std::forward<E>(cause)));
   }
   /// False for a default-constructed one, which cancels nothing.
   explicit operator bool() const noexcept { return node_.get() != nullptr; }
@@ -147,6 +160,18 @@ template <class Rep, class Period>
 Cancellable with_timeout(const Context& parent, std::chrono::duration<Rep, Period> duration) {
   return Cancellable(detail::ContextAccess::from(
       detail::new_deadline_node(detail::ContextAccess::parent(parent), detail::deadline_after(detail::now_ns(), duration))));
+}
+/// with_deadline(), and if its deadline ends it, not parent, nor cancel(), that is the cause().      Go: context.WithDeadlineCause.
+template <class Duration, detail::Cause E>
+Cancellable with_deadline_cause(const Context& parent, std::chrono::time_point<std::chrono::steady_clock, Duration> when, E&& cause) {
+  return Cancellable(detail::ContextAccess::from(detail::new_deadline_node(detail::ContextAccess::parent(parent), detail::saturated_ns(when.time_since_epoch()),
+                                                                           detail::pointer_to(std::forward<E>(cause)))));
+}
+/// The same, that long from now.      Go: context.WithTimeoutCause.
+template <class Rep, class Period, detail::Cause E>
+Cancellable with_timeout_cause(const Context& parent, std::chrono::duration<Rep, Period> duration, E&& cause) {
+  return Cancellable(detail::ContextAccess::from(detail::new_deadline_node(detail::ContextAccess::parent(parent), detail::deadline_after(detail::now_ns(), duration),
+                                                                           detail::pointer_to(std::forward<E>(cause)))));
 }
 /// Parent's values, but not its end.      Go: context.WithoutCancel.
 inline Context without_cancel(const Context& parent) {

@@ -17,11 +17,10 @@ class Executor;
 
 namespace detail {
 
-Sched* sched_of(Executor& executor) noexcept;
+GMPCORO_EXPORT Sched* sched_of(Executor& executor) noexcept;
 class FreeRun;
 
-[[noreturn]] void throw_run_on_g();  // std::logic_error: run() called from inside a goroutine
-bool on_g() noexcept;
+GMPCORO_EXPORT void require_off_g_to_run();  // std::logic_error: run() called from inside a goroutine
 
 template <class F>
 struct SubmitCall {
@@ -48,7 +47,7 @@ struct SubmitCall {
 /// Ps, the threads (Ms) that serve them, and the gs that run there. Any number in a process; each is stopped by its destructor.
 ///
 /// Threads start on first use. Neither copied nor moved.
-class Executor {
+class GMPCORO_EXPORT Executor {
  public:
   /// Throws std::invalid_argument (procs out of range), std::system_error (poller uring where it is refused).
   explicit Executor(Options options = {});
@@ -68,11 +67,11 @@ class Executor {
   }                                                                                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                                              \
   decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {                  \
-    if (detail::on_g()) detail::throw_run_on_g();                                                                                       \
+    detail::require_off_g_to_run();                                                                                                     \
     return detail::start_spawn(sched_.get(), where, std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS).get();                                \
   }
   /// go, spawn: as the free functions, on this executor, from any thread. run(f, args...): starts f as a g, blocks the calling thread until it
-  /// has ended, gives its result or rethrows; off gs only. If the executor is stopped meanwhile: std::runtime_error("executor stopped").
+  /// has ended, gives its result or rethrows; off gs, or inside blocking(f). If the executor is stopped meanwhile: std::runtime_error("executor stopped").
   GMPCORO_SITED(GMPCORO_EXECUTOR)
 #undef GMPCORO_EXECUTOR
 
@@ -110,19 +109,19 @@ class Executor {
 };
 
 /// The executor that go() and spawn() use off gs. Started on first use, never destroyed.
-Executor& default_executor();
+GMPCORO_EXPORT Executor& default_executor();
 
 namespace detail {
 
 /// While it lives SIGQUIT prints the goroutines, and ends the process.
-class QuitWatch : Immovable {
+class GMPCORO_EXPORT QuitWatch : Immovable {
  public:
   QuitWatch() noexcept;
   ~QuitWatch();
 };
 
 /// The Executor behind the free run(): reports a deadlock, and what goes on when the user asks.
-class FreeRun {
+class GMPCORO_EXPORT FreeRun {
  public:
   FreeRun();
   Executor& executor() noexcept { return executor_; }
@@ -137,7 +136,7 @@ class FreeRun {
 #define GMPCORO_RUN(TYPES, PARAMETERS, ARGUMENTS)                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                            \
   decltype(auto) run(F&& f GMPCORO_UNPAREN PARAMETERS, std::source_location where = std::source_location::current()) {\
-    if (detail::on_g()) detail::throw_run_on_g();                                                                     \
+    detail::require_off_g_to_run();                                                                                   \
     detail::FreeRun program;                                                                                                  \
     return program.executor().run(std::forward<F>(f) GMPCORO_UNPAREN ARGUMENTS, where);                               \
   }
@@ -147,7 +146,7 @@ class FreeRun {
 /// ever run again and no other thread could change that: `fatal error: all goroutines are asleep - deadlock!`, with every g, exit status 2.
 /// SIGQUIT (Ctrl-\) prints every g of the process, whatever its threads do, and ends it with status 2; unless it has a disposition other than the
 /// default when run() is called, be it the program's or os::notify()'s. When run() returns it has its own again.
-/// On a g: std::logic_error.    Go: func main.
+/// On a g: std::logic_error; inside blocking(f) it is a plain thread's.    Go: func main.
 GMPCORO_SITED(GMPCORO_RUN)
 #undef GMPCORO_RUN
 

@@ -33,7 +33,8 @@ namespace gmp {
   }
 /// Starts a g that runs f(args...): `go(f, args...)`.
 ///
-/// f returns Task<T>, or is a plain function, which runs to its end as a g; a Task<T> may stand in place of f and args. f and args are
+/// f returns Task<T>, or is a plain function, which runs to its end as a g; a Task<T> may stand in place of f and args. (What is no coroutine itself, but
+/// returns the Task of one, may be called before go() returns; what it throws is the g's all the same.) f and args are
 /// decay-copied into the g and live until it ends, as with std::thread: a capturing lambda is safe; std::ref passes a reference. The new g
 /// is the next to run on this P, unless another one is started or woken after it. On a g: on its executor; elsewhere: on
 /// default_executor(), from any thread. An exception that leaves the g is a panic: it is printed, with where the g was and who started it,
@@ -145,8 +146,10 @@ struct JoinGuard {
 
 template <class T>
 JoinHandle<T> launch_joined(Sched* sched, JoinGuard<T>& guard, Task<> frame, std::source_location where) {
-  if (sched == nullptr) throw std::runtime_error("executor stopped");
-  guard.state_->set_id(launch_task(sched, std::move(frame), where, guard.state_));
+  if (sched == nullptr)
+    guard.state_->not_started();
+  else
+    guard.state_->set_id(launch_task(sched, std::move(frame), where, guard.state_));
   return JoinHandle<T>(std::exchange(guard.state_, nullptr));
 }
 
@@ -309,13 +312,13 @@ Deferred<std::decay_t<F>> defer(F&& f) {
 }
 
 /// gs that have not ended, of the calling g's executor (off a g: of the default one).    Go: runtime.NumGoroutine.
-std::size_t num_goroutine();
+GMPCORO_EXPORT std::size_t num_goroutine();
 /// Sets how many gs of the calling g's executor run at a time (off a g: of the default one); gives the number before. n < 1 only asks.
 /// Surplus Ps finish what they run and pass on what they queued.    Go: runtime.GOMAXPROCS.
-int gomaxprocs(int n = 0);
+GMPCORO_EXPORT int gomaxprocs(int n = 0);
 
 namespace detail {
-struct LockThreadOp {
+struct GMPCORO_EXPORT LockThreadOp {
   class Awaiter;
   using operation_tag = void;
   LockThreadOp() noexcept {}
@@ -334,13 +337,13 @@ class LockThreadOp::Awaiter : public OperationAwaiter<Awaiter> {
 
 namespace this_g {
 /// The calling g's number, which no other g of this process ever has; 0 off a g.
-std::uint64_t id();
+GMPCORO_EXPORT std::uint64_t id();
 /// Names the calling g in dumps. Off a g: nothing.
-void set_name(std::string name);
+GMPCORO_EXPORT void set_name(std::string name);
 /// `co_await this_g::lock_os_thread();`: from now on this g alone runs on this thread, and nowhere else. Counted.    Go: runtime.LockOSThread.
 [[nodiscard("co_await it")]] inline detail::LockThreadOp lock_os_thread() noexcept { return detail::LockThreadOp(); }
 /// Undoes one lock_os_thread(); without one it does nothing.    Go: runtime.UnlockOSThread.
-void unlock_os_thread();
+GMPCORO_EXPORT void unlock_os_thread();
 }  // namespace this_g
 
 }  // namespace gmp

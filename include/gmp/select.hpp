@@ -42,14 +42,15 @@ template <detail::Receivable C>
 detail::RecvCase<detail::ElementOf<C>> recv(C&& chan) noexcept {
   return {detail::ChanAccess::forward_ref<C>(chan), nullptr};
 }
-/// A case of select: sends `value`, which is moved from only if this case goes through, and must live until then. A closed channel counts as
-/// ready, and gives ClosedChannel if it is chosen.      Go: case ch <- v.
+/// A case of select: sends `value`, which is moved from only if this case goes through, and must live until then; of a type whose moves are copies
+/// of its bytes (a number, a pointer) the case has a copy. A closed channel counts as ready, and gives ClosedChannel if it is chosen.
+///      Go: case ch <- v.
 template <detail::Sendable C>
-detail::SendCase<detail::ElementOf<C>, detail::ElementOf<C>&> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>& value) noexcept {
+detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>& value) noexcept {
   return {detail::ChanAccess::forward_ref<C>(chan), value};
 }
 template <detail::Sendable C>
-detail::SendCase<detail::ElementOf<C>, detail::ElementOf<C>&> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>&& value) noexcept {
+detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>&& value) noexcept {
   GMPCORO_CHECK_SENT(detail::ElementOf<C>);
   return {detail::ChanAccess::forward_ref<C>(chan), value};
 }
@@ -210,7 +211,7 @@ class [[nodiscard("co_await it: nothing is selected yet")]] SelectSpanOp {
   std::span<SelectCase> cases_;
 };
 
-class SelectSpanAwaiter : public OperationAwaiter<SelectSpanAwaiter> {
+class GMPCORO_EXPORT SelectSpanAwaiter : public OperationAwaiter<SelectSpanAwaiter> {
  public:
   SelectSpanAwaiter(G* gp, SelectSpanOp&& op);
   ~SelectSpanAwaiter();

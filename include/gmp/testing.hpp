@@ -17,7 +17,7 @@
 namespace gmp::testing {
 
 /// What a test was found to do wrong: what() says it in full, with a dump of the gs that were left.
-class Failure : public std::runtime_error {
+class GMPCORO_EXPORT Failure : public std::runtime_error {
  public:
   explicit Failure(const std::string& text) : std::runtime_error(text) {}
 };
@@ -26,8 +26,8 @@ class Failure : public std::runtime_error {
 struct Exploration {
   std::uint64_t schedules = 10'000;  // how many are played
   std::uint64_t seed = 1;            // from which they are drawn
-  /// The net in memory has faults: now and then a dial is refused, an accept finds no descriptor left, a connection is reset, bytes come seconds late; how
-  /// often is drawn for each schedule, and for some it is never.
+  /// The net in memory has faults: now and then a dial is refused, an accept finds no descriptor left, a connection is reset, bytes come seconds late, a
+  /// write stops in the middle for seconds, a datagram is lost, comes twice or overtakes others; how often is drawn for each schedule, and for some it is never.
   bool faults = false;
 };
 
@@ -37,9 +37,9 @@ namespace gmp::detail {
 
 using TestFunction = std::function<Task<>()>;
 
-void run_test(const TestFunction& make, std::source_location where);
-void explore_test(const testing::Exploration& how, const TestFunction& make, std::source_location where);
-void replay_test(std::uint64_t seed, const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void run_test(const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void explore_test(const testing::Exploration& how, const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void replay_test(std::uint64_t seed, const TestFunction& make, std::source_location where);
 
 /// f is the caller's, and outlives each of its frames.
 template <class F>
@@ -61,8 +61,8 @@ namespace gmp::testing {
 ///
 /// Time stands still while some g can run. When all are blocked, it jumps to the next timer: sleeps, deadlines of contexts and connections, Timer, Ticker,
 /// after. Rethrows what leaves f. Failure: all gs wait and nothing can wake them; gs are left when f has ended, and wait; an exception left a g that nobody
-/// joins. net::listen and net::dial of tcp and unix streams stay in memory, each test its own net, empty at first: buffers of 64 KiB, ends and resets as the
-/// system has them; of names there is localhost. What waits for the system (another descriptor, a file, a process), is waited for, and takes no virtual
+/// joins. net::listen, listen_packet and dial of tcp, udp and unix streams stay in memory, each test its own net, empty at first: buffers of 64 KiB, ends and
+/// resets as the system has them, datagrams that nobody hears of again; of names there is localhost. What waits for the system (another descriptor, a file, a process), is waited for, and takes no virtual
 /// time. blocking(f) runs f at once: it must not wait for a g. A Waker or a signal from outside is waited for only when there is no timer left. gomaxprocs() is 1.
 /// The time is now(); a test that reads std::chrono::steady_clock reads the machine's. They are the same when the test begins.
 /// On a g, or inside another run(): std::logic_error.      Go: synctest.Test.

@@ -24,7 +24,7 @@ using time_point = std::chrono::steady_clock::time_point;
 
 namespace detail {
 
-class SleepOp {
+class GMPCORO_EXPORT SleepOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -101,7 +101,8 @@ class Timer {
   RecvChan<time_point> chan() const { return detail::ChanAccess::from<RecvChan<time_point>>(chan_); }
   /// True: it had not expired, or nobody has received what it sent. After it nothing is received.
   bool stop() noexcept { return detail::TimerChan::stop(chan_); }
-  /// stop(), and starts it anew. What is received after it is of the new start.
+  /// stop(), and starts it anew. What is received after it is of the new start. One that was moved from: std::logic_error("time: Reset called on
+  /// uninitialized Timer").
   template <class Rep, class Period>
   bool reset(std::chrono::duration<Rep, Period> duration) {
     return detail::TimerChan::reset(chan_, detail::saturated_ns(duration), 0);

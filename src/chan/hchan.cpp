@@ -52,7 +52,7 @@ HChan* HChan::make(const Element& element, std::size_t capacity, std::size_t beh
 
 void HChan::destroy() noexcept {
   if (!receivers_.queue.empty() || !senders_.queue.empty())
-    fatal("gmp: a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own");
+    fatal("a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own");
   if (source_ != nullptr) source_->gone(source_);
   for (std::size_t n = element_.size != 0 ? count_.load(relaxed) : 0; n > 0; --n) {
     element_.destroy(slot(0, element_.size));
@@ -161,7 +161,10 @@ void HChan::close() {
   WakeList woken;
   {
     LockGuard guard(lock_);
-    if (closed_.load(relaxed)) throw std::logic_error("close of closed channel");
+    if (closed_.load(relaxed)) {
+      if (tearing_down()) return;
+      throw std::logic_error("close of closed channel");
+    }
     closed_.store(true, release);  // [CHAN-CLOSED] who sees it sees what happened before
     for (Waiting* side : {&receivers_, &senders_}) {
       while (ChanWaiter* w = claim_first(*side)) {

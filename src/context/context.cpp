@@ -61,10 +61,10 @@ ContextRef new_cancel_node(ContextNode* parent) {
   return ref;
 }
 
-ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns) {
+ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause) {
   const CancelNode* above = parent->cancel_node();
   if (deadline_ns == never || (above != nullptr && above->deadline() <= deadline_ns)) return new_cancel_node(parent);  // it ends before
-  auto* node = new DeadlineNode(parent, deadline_ns);
+  auto* node = new DeadlineNode(parent, deadline_ns, std::move(cause));
   ContextRef ref(node);
   node->attach();
   node->start();

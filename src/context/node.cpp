@@ -221,12 +221,12 @@ bool CancelNode::take_child(Follower& self) noexcept { return static_cast<Cancel
 
 // ---- deadlines
 
-DeadlineNode::DeadlineNode(ContextNode* parent, std::int64_t deadline_ns) noexcept
-    : CancelNode(parent, deadline_ns), GuestTimer(&DeadlineNode::fire) {}
+DeadlineNode::DeadlineNode(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause) noexcept
+    : CancelNode(parent, deadline_ns), GuestTimer(&DeadlineNode::fire), deadline_cause_(std::move(cause)) {}
 
 void DeadlineNode::start() {
   if (code() != 0 || deadline() == never) return;
-  if (deadline() <= now_ns()) return cancel(errc::deadline_exceeded, nullptr);
+  if (deadline() <= now_ns()) return cancel(errc::deadline_exceeded, deadline_cause_);
   if (!arm(sched_here(), deadline()) && !tearing_down()) throw std::runtime_error("executor stopped");
   if (code() != 0) disarm();  // it was cancelled before there was a timer to disarm
 }
@@ -234,7 +234,7 @@ void DeadlineNode::start() {
 void DeadlineNode::fire(Timer* timer, std::int64_t now) noexcept {
   auto& self = *static_cast<DeadlineNode*>(timer);
   const bool lives = begins(now) && self.try_ref();
-  if (lives) self.cancel(errc::deadline_exceeded, nullptr);
+  if (lives) self.cancel(errc::deadline_exceeded, self.deadline_cause_);
   self.through();  // without a reference the last touch
   if (lives) self.unref();
 }

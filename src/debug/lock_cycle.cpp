@@ -132,7 +132,7 @@ const char* use_of(LockUse use) { return use == LockUse::alone ? "" : use == Loc
 
 std::string text_of(const std::vector<Step>& steps) {
   const bool mutexes = std::all_of(steps.begin(), steps.end(), [](const Step& s) { return s.wants_.use_ == LockUse::alone; });
-  std::string text = "gmp: lock cycle of " + std::to_string(steps.size()) + (steps.size() == 1 ? " goroutine" : " goroutines") +
+  std::string text = "gmpcoro: lock cycle of " + std::to_string(steps.size()) + (steps.size() == 1 ? " goroutine" : " goroutines") +
                      ", which wait for one another's " + (mutexes ? "Mutexes" : "locks") + " for ever:\n";
   for (const Step& step : steps) {
     text += "  " + title_of(step.g_, step.name_);

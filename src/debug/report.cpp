@@ -80,7 +80,7 @@ void write_goroutines(const Sched* sched, std::uint64_t but) noexcept {
     std::erase_if(all, [but](const Seen& g) { return g.id == but; });
     sys::write_stderr((but != 0 && !all.empty() ? "\n" : "") + format(all));
   } catch (const std::bad_alloc&) {
-    sys::write_stderr("gmp: no memory to show the goroutines\n");
+    sys::write_stderr("gmpcoro: no memory to show the goroutines\n");
   }
 }
 
@@ -147,7 +147,7 @@ void report_quit() noexcept {
 }
 
 void report_slow_stop(Sched* sched, const std::vector<G*>& busy) {
-  std::string text = "gmp: stop of \"" + sched->options().name + "\" waits for " + std::to_string(busy.size()) +
+  std::string text = "gmpcoro: stop of \"" + sched->options().name + "\" waits for " + std::to_string(busy.size()) +
                      " goroutine(s) that compute or block:";
   for (G* gp : busy) text += " " + describe(gp) + ";";
   text.back() = '\n';
@@ -157,7 +157,7 @@ void report_slow_stop(Sched* sched, const std::vector<G*>& busy) {
 std::string describe_hog(G* gp, std::int64_t elapsed_ns, std::int64_t cpu_ns) {
   constexpr std::int64_t ms = 1'000'000;
   const std::source_location last = gp->last_await_.load(relaxed);
-  std::string text = "gmp: " + title_of(load_shared(gp->id_), name_of(gp)) + " has run for " + std::to_string(elapsed_ns / ms) + " ms (" + std::to_string(cpu_ns / ms) + " ms of CPU) without a co_await; ";
+  std::string text = "gmpcoro: " + title_of(load_shared(gp->id_), name_of(gp)) + " has run for " + std::to_string(elapsed_ns / ms) + " ms (" + std::to_string(cpu_ns / ms) + " ms of CPU) without a co_await; ";
   // A plain function (of post(), submit(), go(), after_func()) awaits nothing, ever.
   text += last.line() != 0 ? "it awaited last at " + place_of(last) : std::string("it is a plain function, or has awaited nothing yet");
   text += "; created by " + creator_of(load_shared(gp->parent_id_)) + " at " + place_of(load_shared(gp->created_at_));

@@ -19,8 +19,9 @@ void destroy(Sched* sched) { delete sched; }
 
 }  // namespace
 
-bool on_g() noexcept { return current_g() != nullptr; }
-void throw_run_on_g() { throw std::logic_error("run() called from inside a goroutine"); }
+void require_off_g_to_run() {
+  if (!on_plain_thread()) throw std::logic_error("run() called from inside a goroutine");
+}
 
 Sched* sched_here() {
   if (tearing_down()) return nullptr;

@@ -38,7 +38,7 @@ struct AddrAccess {
     if (name.empty() || addr.family_ == Family::none) return false;
     if (addr.family_ == Family::v4) return true;  // it was written as ::ffff:1.2.3.4%zone: a mapped address has none
     char text[IF_NAMESIZE] = {};
-    if (name.size() < sizeof text) {
+    if (name.size() < sizeof text && name.find('\0') == name.npos) {
       std::memcpy(text, name.data(), name.size());
       addr.scope_ = ::if_nametoindex(text);
       if (addr.scope_ != 0) return true;
@@ -205,10 +205,11 @@ Addr Addr::ipv6(Kind kind, const std::array<std::uint8_t, 16>& ip, std::uint16_t
 }
 
 Addr Addr::unix_path(Kind kind, std::string_view path) noexcept {
-  if (!path.starts_with('@')) return path.size() < path_max ? AddrAccess::path(kind, path.data(), path.size()) : Addr();
+  const bool abstract = path.starts_with('@') || path.starts_with('\0');  // a name, of any bytes
+  if (!abstract && (path.size() == path_max || path.find('\0') != path.npos)) return {};
   if (path.size() > path_max) return {};
   Addr addr = AddrAccess::path(kind, path.data(), path.size());
-  addr.bytes_[0] = 0;
+  if (abstract) addr.bytes_[0] = 0;
   return addr;
 }
 
@@ -329,11 +330,11 @@ std::string Addr::to_string() const {
   return out;
 }
 
-std::ostream& operator<<(std::ostream& out, const Addr& addr) { return out << addr.to_string(); }
+GMPCORO_EXPORT std::ostream& operator<<(std::ostream& out, const Addr& addr) { return out << addr.to_string(); }
 
 std::size_t Addr::used() const noexcept { return ip_bytes().size() + length_; }
 
-std::strong_ordering operator<=>(const Addr& a, const Addr& b) noexcept {
+GMPCORO_EXPORT std::strong_ordering operator<=>(const Addr& a, const Addr& b) noexcept {
   if (const auto order = a.kind_ <=> b.kind_; order != 0) return order;
   if (const auto order = a.family_ <=> b.family_; order != 0) return order;
   const std::size_t common = std::min(a.used(), b.used());

@@ -33,10 +33,11 @@ bool Connect::connected(void* connect) noexcept {
 // True: by the net of a test, and it is over.
 bool Connect::in_memory() noexcept {
   const bool stream = remote_.kind() == net::Addr::Kind::tcp || remote_.kind() == net::Addr::Kind::unix_stream;
+  const bool udp = remote_.kind() == net::Addr::Kind::udp;
   try {
-    MemoryNet* net = stream ? MemoryNet::of(gp_) : nullptr;
+    MemoryNet* net = stream || udp ? MemoryNet::of(gp_) : nullptr;
     if (net == nullptr) return false;
-    result_ = net->dial(remote_, network_);
+    result_ = udp ? net->dial_packet(remote_, network_) : net->dial(remote_, network_);
   } catch (const std::bad_alloc&) {
     fail_errno("socket", ENOMEM);
   }

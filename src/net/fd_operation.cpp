@@ -16,7 +16,8 @@
 //      not: it shuts the socket down, and that reads as an end.
 // FO3  an error is put into words before the side is given back: the descriptor's addresses may be gone after.
 // FO4  write(2) to a pipe that nobody reads raises SIGPIPE in the thread that submits it, whoever writes: so a pipe is written to by us, with
-//      that signal held back, and the poller only waits for room. So it is with splice(2) and sendfile(2).
+//      that signal held back, and the poller only waits for room. So it is with splice(2) and sendfile(2). A File of 1 or 2 is let have it, as Go does:
+//      by that a program in a shell's pipeline ends when nobody reads on.
 // FO5  so is a datagram sent by us. A send that the ring tries again after EAGAIN goes on where the last try left the data, and a unix socket had
 //      taken it in before it found the other one's queue full: an empty datagram would go out (seen on Linux 6.18).
 // FO6  that queue's room is reported to a socket that is connected there. To an address it may be full though poll(2) sees room: then the next
@@ -307,6 +308,10 @@ const FdOperation* FdOperation::of(const G* gp) noexcept {
   return gp->step_ == &FdOperation::step && gp->waiter_ != nullptr ? static_cast<const FdOperation*>(gp->waiter_) : nullptr;
 }
 
+msghdr* FdOperation::message() const noexcept {
+  return kind_ == Kind::recv_from || kind_ == Kind::send_to ? reinterpret_cast<msghdr*>(data_) : nullptr;
+}
+
 int FdOperation::number() const noexcept { return fd_->native_handle(); }
 
 bool FdOperation::fails_now() noexcept {
@@ -375,7 +380,7 @@ FdOperation::Next FdOperation::attempt() noexcept {
         break;
       case Kind::write:
         if (fd_->is_regular()) return Next::wait;
-        n = without_sigpipe([&] { return ::write(fd_->fd_, data_ + done_, size); });
+        n = without_sigpipe([&] { return ::write(fd_->fd_, data_ + done_, size); }, false, fd_->is_standard_output());
         break;
       case Kind::accept: {
         if (input == Input::drained) return Next::wait;
@@ -394,7 +399,8 @@ FdOperation::Next FdOperation::attempt() noexcept {
         break;
       case Kind::splice_out:
         if (fd_->is_regular()) return Next::wait;
-        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); }, true);
+        n = without_sigpipe([&] { return ::splice(other_, nullptr, fd_->fd_, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); }, true,
+                            fd_->is_standard_output());
         break;
       case Kind::connect:
       case Kind::send_file:
@@ -585,11 +591,11 @@ bool FdOperation::withdraw_operation(Waiter* w) noexcept {
   }
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
   if (Device* device = self.fd_->device()) {
-    if (tearing_down()) return device->withdraw(self.side_) || !not_yet_woken(self);
+    if (torn_down(self.g_)) return device->withdraw(self.side_) || !not_yet_woken(self);
     device->cancel(self.side_);
     return false;
   }
-  if (tearing_down()) return true;  // the pollers are drained; abandon() does the rest
+  if (torn_down(self.g_)) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op());
   return false;
 }
@@ -618,7 +624,7 @@ void FdOperation::fail(const Failure& why) noexcept {
       break;
     case Kind::send_to: {
       source = fd_->local();
-      const msghdr& message = *reinterpret_cast<const msghdr*>(data_);
+      const msghdr& message = *this->message();
       if (message.msg_name != nullptr) addr = addr_from_sockaddr(source.kind(), static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
       break;
     }

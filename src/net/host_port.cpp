@@ -115,6 +115,7 @@ bool known_service(const std::string& name, bool udp, std::uint16_t& out) noexce
 
 /// What /etc/services, or whatever stands in for it, says.
 bool system_service(const std::string& name, bool udp, std::uint16_t& out) {
+  if (name.find('\0') != name.npos) return false;
   std::vector<char> buffer(1024);
   for (;;) {
     servent entry{};

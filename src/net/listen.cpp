@@ -106,6 +106,9 @@ Result<Handle> make_handle(std::string_view network, std::string_view address, P
     const Addr::Kind kind = bound.addr.kind();
     detail::MemoryNet* net = !why && (kind == Addr::Kind::tcp || kind == Addr::Kind::unix_stream) ? detail::MemoryNet::here() : nullptr;
     if (net != nullptr) return net->listen(bound.addr, bound.network(), options);
+  } else {
+    detail::MemoryNet* net = !why && bound.addr.kind() == Addr::Kind::udp ? detail::MemoryNet::here() : nullptr;
+    if (net != nullptr) return net->listen_packet(bound.addr, bound.network(), options);
   }
   if (!why) why = bind_socket(address, purpose, options, bound);
   if (why)

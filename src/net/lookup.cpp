@@ -69,6 +69,7 @@ Failure failure_of(int error, int system_error, const std::string& host) {
 }
 
 Failure ask_system(const Network& network, const std::string& host, std::uint16_t port, std::vector<Addr>& out) {
+  if (host.find('\0') != host.npos) return lookup_failure(host, errc::no_such_host);  // the system would look for what stands before it
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_family = network.family == Family::any ? AF_UNSPEC : network.family == Family::ipv4_only ? AF_INET : AF_INET6;
@@ -93,7 +94,9 @@ Failure parse_destination(std::string_view network, std::string_view address, Pu
   if (purpose != Purpose::dial && datagrams != (purpose == Purpose::listen_packet)) return address_failure(address, errc::unexpected_address_type);
   if (out.network.family == Family::path) {
     const Addr path = Addr::unix_path(kind, address);
-    if (!path) return Failure(std::error_code(EINVAL, errno_category()), "address " + std::string(address) + ": ", " (a path has at most 107 bytes)");
+    const bool too_long = address.size() > 107;
+    if (!path)
+      return Failure(std::error_code(EINVAL, errno_category()), "address " + std::string(address) + ": ", too_long ? " (a path has at most 107 bytes)" : "");
     out.addresses.push_back(path);
     return {};
   }

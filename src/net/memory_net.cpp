@@ -7,7 +7,7 @@
 //   MN2  what was sent before an end is received before it; a reset by a peer that did not read, too. A reset that is a fault takes what is under way with it.
 //   MN3  an accept that succeeds has one connection of the backlog reserved, which its g takes when it goes on.
 // Where schedules are drawn so is how much one read gives of what is there.  And of faults, if the test wants them: a dial is refused, an accept finds no
-// descriptor left, a connection is reset, what is sent is late.
+// descriptor left, a connection is reset, what is sent is late, a write stops in the middle for a while.
 #include "net/memory_net.hpp"
 
 #include <sys/socket.h>
@@ -60,7 +60,7 @@ class MemoryNet::Stream final : public Device {
     const bool reads = op.side() == FdSide::read;
     for (;;) {
       const std::int64_t when = op.deadline();
-      const std::int64_t late = reads ? late_until() : 0;
+      const std::int64_t late = reads ? late_until() : stalled_until_;
       if (!op.set_alarm(late > now_ns() ? std::min(when, late) : when)) return false;
       WakeList woken;
       Next next;
@@ -152,8 +152,10 @@ class MemoryNet::Stream final : public Device {
       reset(woken, true);
       return Next::over;
     }
-    const std::size_t n = std::min(op.left(), buffer_size - out_.bytes_.size());
-    if (n == 0) return Next::sleep;
+    std::size_t n = std::min(op.left(), buffer_size - out_.bytes_.size());
+    if (n == 0 || stalled_until_ > now_ns()) return Next::sleep;
+    const bool stalls = n > 1 && chance_.fault("a write stalls in the middle");
+    if (stalls) n = 1 + chance_.draw(static_cast<std::uint32_t>(n - 1));
     try {
       out_.bytes_.insert(out_.bytes_.end(), op.rest(), op.rest() + n);
     } catch (const std::bad_alloc&) {
@@ -161,10 +163,14 @@ class MemoryNet::Stream final : public Device {
       return Next::over;
     }
     op.transferred(n);
-    if (chance_.fault("bytes are late")) out_.late_until_ = now_ns() + 1 + chance_.draw(late_max_ns / 1'000'000) * std::int64_t{1'000'000};
+    if (chance_.fault("bytes are late")) out_.late_until_ = some_time_later();
+    if (stalls) stalled_until_ = some_time_later();
     if (out_.reader_ != nullptr) woken.push(std::exchange(out_.reader_, nullptr));
+    if (stalls) return Next::again;  // with another alarm
     return op.left() == 0 ? Next::over : Next::sleep;
   }
+
+  std::int64_t some_time_later() noexcept { return now_ns() + 1 + chance_.draw(late_max_ns / 1'000'000) * std::int64_t{1'000'000}; }
 
   static void stop(Direction& direction, WakeList& woken) noexcept {
     if (direction.reader_ != nullptr) woken.push(std::exchange(direction.reader_, nullptr));
@@ -206,6 +212,7 @@ class MemoryNet::Stream final : public Device {
   Direction& out_;
   const bool local_;   // of a unix socket, which knows at once
   bool told_ = false;  // of the reset; after that it reads an end, and its pipe is broken
+  std::int64_t stalled_until_ = 0;  // who writes sends no more before: the writing side's
 };
 
 /// The connections that nobody has accepted yet.
@@ -305,15 +312,29 @@ MemoryNet* MemoryNet::of(G* gp) {
 
 MemoryNet* MemoryNet::here() { return of(current_g()); }
 
-// Two listen at the same place if one of them would get what is for the other.
+net::Addr MemoryNet::place(const net::Addr& wanted, const char* network) noexcept {
+  if (wanted.is_unix()) return wanted;
+  const std::string_view name = network;
+  const net::Addr addr = wanted.is_unspecified() && (name == "tcp" || name == "udp") ? net::Addr::ipv6(wanted.kind(), {}, wanted.port()) : wanted;
+  return addr.port() != 0 ? addr : addr.with_port(free_port());
+}
+
+bool MemoryNet::collide(const net::Addr& one, const net::Addr& other) noexcept {
+  if (one.is_unix() != other.is_unix() || one.port() != other.port()) return false;
+  return one == other || (!one.is_unix() && (one.is_unspecified() || other.is_unspecified()));
+}
+
+net::Addr MemoryNet::local_for(const net::Addr& remote) noexcept {
+  if (remote.is_unix()) return {};
+  const std::uint16_t port = free_port();
+  return remote.is_ipv4() && remote.is_loopback() ? net::Addr::ipv4(remote.kind(), {127, 0, 0, 1}, port) : remote.with_port(port);
+}
+
 Result<net::Listener> MemoryNet::listen(const net::Addr& wanted, const char* network, const net::ListenOptions& options) {
   std::erase_if(listeners_, [](const std::shared_ptr<Backlog>& other) { return other->closed_; });
-  const net::Addr addr = wanted.is_unix() || wanted.port() != 0 ? wanted : wanted.with_port(free_port());
+  const net::Addr addr = place(wanted, network);
   for (const auto& other : listeners_) {
-    const net::Addr& its = other->addr_;
-    if (its.is_unix() != addr.is_unix() || its.port() != addr.port()) continue;
-    if (its != addr && (addr.is_unix() || (!its.is_unspecified() && !addr.is_unspecified()))) continue;
-    if (other->shares_port_ && options.reuse_port) continue;
+    if (!collide(other->addr_, addr) || (other->shares_port_ && options.reuse_port)) continue;
     return op_error<net::Listener>("listen", network, {}, addr, system_failure("bind", EADDRINUSE));
   }
   const auto backlog = std::make_shared<Backlog>(addr, std::string_view(network) == "tcp", options);
@@ -324,7 +345,7 @@ Result<net::Listener> MemoryNet::listen(const net::Addr& wanted, const char* net
   return Result<net::Listener>(std::move(listener));
 }
 
-// Those that the system takes, round and round, but for those on which somebody listens.
+// Those that the system takes, round and round, but for those that are taken.
 std::uint16_t MemoryNet::free_port() noexcept {
   constexpr std::uint16_t first = 32'768, last = 60'999;
   const auto taken = [this](std::uint16_t port) {
@@ -332,7 +353,7 @@ std::uint16_t MemoryNet::free_port() noexcept {
   };
   do {
     next_port_ = next_port_ < first || next_port_ >= last ? first : static_cast<std::uint16_t>(next_port_ + 1);
-  } while (taken(next_port_));
+  } while (taken(next_port_) || has_mailbox(next_port_));
   return next_port_;
 }
 
@@ -353,10 +374,7 @@ Result<net::Conn> MemoryNet::dial(const net::Addr& remote, const char* network) 
   Backlog* backlog = find(remote);
   if (backlog == nullptr) return refused(remote.is_unix() ? ENOENT : ECONNREFUSED);
   const auto link = std::make_shared<Link>();
-  const std::uint16_t port = remote.is_unix() ? std::uint16_t{0} : free_port();
-  const net::Addr local = remote.is_unix()                             ? net::Addr()
-                          : remote.is_ipv4() && remote.is_loopback() ? net::Addr::ipv4(remote.kind(), {127, 0, 0, 1}, port)
-                                                                       : remote.with_port(port);
+  const net::Addr local = local_for(remote);
   const auto end = [&](unsigned index, const net::Addr& own, const net::Addr& other) {
     Descriptor* fd = Descriptor::make(std::make_unique<Stream>(chance_, link, index, remote.is_unix()), network, own, other);
     if (fd == nullptr) throw std::bad_alloc();

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -20,8 +21,9 @@ static_assert(sizeof(sockaddr_storage) <= sizeof(MessageRoom::address_));
 
 msghdr& header_of(MessageRoom& room) noexcept { return *std::launder(reinterpret_cast<msghdr*>(room.header_.data())); }
 
+// No datagram is that large; a size above SSIZE_MAX would be refused, even to read into.
 void fill(MessageRoom& room, const void* data, std::size_t size, socklen_t address_size) noexcept {
-  auto* piece = new (room.piece_.data()) iovec{const_cast<void*>(data), size};
+  auto* piece = new (room.piece_.data()) iovec{const_cast<void*>(data), std::min(size, call_size_max)};
   auto* header = new (room.header_.data()) msghdr{};
   header->msg_iov = piece;
   header->msg_iovlen = 1;

@@ -34,7 +34,7 @@ void Bell::ring_slow(std::uint32_t was) noexcept {
   const int saved = errno;  // wakers are user code's unlock, send, close …
   const std::uint64_t one = 1;
   while (::write(fd(), &one, sizeof one) < 0) {
-    if (errno != EINTR) fatal("gmp: cannot write to an eventfd of the scheduler: was it closed?");
+    if (errno != EINTR) fatal("cannot write to an eventfd of the scheduler: was it closed?");
   }
   errno = saved;
 }

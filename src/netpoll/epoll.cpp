@@ -301,7 +301,7 @@ class EpollPoller final : public Poller {
     event.events = EPOLLIN | EPOLLET;
     event.data.fd = a_bell;
     if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, armed_fd_, &event) != 0 && errno != EEXIST) {
-      fatal("gmp: epoll_ctl refused to watch an eventfd of the scheduler (fs.epoll.max_user_watches?)");
+      fatal("epoll_ctl refused to watch an eventfd of the scheduler (fs.epoll.max_user_watches?)");
     }
   }
 
@@ -320,7 +320,7 @@ class EpollPoller final : public Poller {
       const std::int64_t milliseconds = timeout_ns <= 0 ? timeout_ns : (timeout_ns - 1) / 1'000'000 + 1;  // never early
       n = ::epoll_wait(epoll_fd_, events_.data(), events_max, static_cast<int>(std::clamp<std::int64_t>(milliseconds, -1, INT_MAX)));
     }
-    if (n < 0 && errno != EINTR) fatal("gmp: epoll_wait failed: was the scheduler's descriptor closed?");
+    if (n < 0 && errno != EINTR) fatal("epoll_wait failed: was the scheduler's descriptor closed?");
     return std::max(n, 0);
   }
 

@@ -96,8 +96,13 @@ class Poller : Immovable {
 std::unique_ptr<Poller> make_uring_poller(unsigned entries);
 std::unique_ptr<Poller> make_epoll_poller();
 
+/// How many opens may be under way in all rings of the process, so that those that wait for ever (of a FIFO) hold up nothing else.
+unsigned uring_opens_max() noexcept;
+
 /// Why io_uring cannot be used here, in words that say what to change; empty: it can. Submits a NOP, since some sandboxes allow the set-up
 /// and refuse the rest. Asked once a process.
 const std::string& uring_refused();
+/// The same as a std::system_error, where it is refused.
+[[noreturn]] void throw_uring_refused();
 
 }  // namespace gmp::detail

@@ -24,6 +24,9 @@
 //   UR5  the kernel's half of a hand-over between threads is invisible to TSan: who sends an op releases it, who gets its CQE acquires it.
 //   UR6  EAGAIN is no answer: kernels before 6.4 give it for pipes and others that are non-blocking, instead of waiting.  A poll waits in the
 //        op's place, then it is sent again.  A read or write only once: of a file without poll it might say EAGAIN for ever.
+//   UR7  what cannot be done at once and is no socket, an open for one, waits in a thread of the kernel's.  Of these a thread of ours has a few, four for
+//        each CPU unless more are asked for, and an open of a FIFO may keep one for ever.  So more are asked for, and of opens no more are sent than
+//        leave some free (uring_opens_max).
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
@@ -64,6 +67,9 @@ constexpr unsigned ring_flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN
 constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
 constexpr unsigned cqes_per_sqe = 8;  // ops in flight outnumber those in the queue; what still overflows costs an allocation in the kernel
 constexpr std::int64_t cancel_again_ns = 1'000'000;  // UR2
+constexpr unsigned workers_max = 512;  // UR7
+
+Atomic<unsigned> opens_max{workers_max / 2};  // UR7
 
 /// What to do about it, for the one line that people see.
 const char* advice(int error) noexcept {
@@ -85,6 +91,9 @@ const char* advice(int error) noexcept {
     default:
       return "set GMPPOLLER=epoll";
   }
+}
+[[noreturn]] void throw_refused(const char* call, int error) {
+  throw std::system_error(error, std::system_category(), std::string(call) + " (" + advice(error) + ")");
 }
 
 // Rings come and go by system calls that TSan does not see, and one may lie where another one lay: those who open one come after all who closed.
@@ -124,6 +133,7 @@ class Ring : Immovable {
     // SQEs are sent in the order in which they lie: the indirection is filled once.
     for (unsigned i = 0; ring_.sq.array != nullptr && i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
     tail_ = *ring_.sq.ktail;
+    ask_for_workers();
     return 0;
   }
 
@@ -166,9 +176,9 @@ class Ring : Immovable {
       case ENOMEM:
         return false;
       case EBADR:
-        fatal("gmp: io_uring lost a completion: the kernel had no memory for it");
+        fatal("io_uring lost a completion: the kernel had no memory for it");
       default:
-        if (result < 0) fatal("gmp: io_uring_enter failed: was the ring closed, or forbidden after the start?");
+        if (result < 0) fatal("io_uring_enter failed: was the ring closed, or forbidden after the start?");
         return result > 0 || sending == 0;
     }
   }
@@ -184,6 +194,15 @@ class Ring : Immovable {
   }
 
  private:
+  // UR7, and what has come of it: the limit of processes may be lower, and a sandbox may forbid it.
+  void ask_for_workers() noexcept {
+    unsigned workers[2] = {workers_max, 0};  // for files, and for others: those are not limited
+    unsigned now[2] = {};
+    if (io_uring_register_iowq_max_workers(&ring_, workers) != 0 || io_uring_register_iowq_max_workers(&ring_, now) != 0) now[0] = 0;
+    const unsigned most = std::clamp(now[0] / 2, 1u, workers_max / 2);
+    if (most < opens_max.load(relaxed)) opens_max.store(most, relaxed);  // relaxed, and no RMW: of all rings the same comes
+  }
+
   io_uring ring_{};
   unsigned tail_ = 0;  // behind the last SQE written; the kernel learns it at enter()
 };
@@ -284,9 +303,7 @@ void fill(io_uring_sqe* sqe, IoOp* op) noexcept {
 class UringPoller final : public Poller {
  public:
   explicit UringPoller(unsigned entries) : submitters_(nobodys + 1) {
-    if (const int error = ring_.open(entries)) {
-      throw std::system_error(error, std::system_category(), std::string("io_uring_setup (") + advice(error) + ")");
-    }
+    if (const int error = ring_.open(entries)) throw_refused("io_uring_setup", error);
   }
   ~UringPoller() override { GMPCORO_ASSERT(in_flight() == 0); }
 
@@ -572,21 +589,33 @@ class UringPoller final : public Poller {
   Atomic<bool> refused_{false};             // the last enter took nothing: what only an enter brings is no reason to look
 };
 
-std::string refusal(const char* call, int error) {
-  return std::string(call) + ": " + std::system_category().message(error) + ": " + advice(error);
-}
+/// What the kernel said to whom; error 0: nothing.
+struct Refusal {
+  const char* call = nullptr;
+  int error = 0;
+};
 
-std::string probe() {
+Refusal probe() {
   io_uring ring;
   io_uring_params params{};
   params.flags = ring_flags;
-  if (const int result = io_uring_queue_init_params(2, &ring, &params); result < 0) return refusal("io_uring_setup", -result);
-  std::string refused;
-  if ((ring.features & needed_features) != needed_features) refused = refusal("io_uring_setup", EINVAL);
+  if (const int result = io_uring_queue_init_params(2, &ring, &params); result < 0) return {"io_uring_setup", -result};
+  Refusal refused;
+  if ((ring.features & needed_features) != needed_features) refused = {"io_uring_setup", EINVAL};
   io_uring_prep_nop(io_uring_get_sqe(&ring));
-  if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) refused = refusal("io_uring_enter", -result);
+  if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) refused = {"io_uring_enter", -result};
   io_uring_queue_exit(&ring);
   return refused;
+}
+
+const Refusal& the_refusal() {
+  static const Refusal refused = probe();
+  return refused;
+}
+
+std::string text_of(const Refusal& refused) {
+  if (refused.error == 0) return {};
+  return std::string(refused.call) + ": " + std::system_category().message(refused.error) + ": " + advice(refused.error);
 }
 
 }  // namespace
@@ -595,9 +624,13 @@ std::unique_ptr<Poller> make_uring_poller(unsigned entries) {
   return std::make_unique<UringPoller>(std::bit_ceil(std::clamp(entries, 2u, 32768u)));
 }
 
+unsigned uring_opens_max() noexcept { return opens_max.load(relaxed); }
+
 const std::string& uring_refused() {
-  static const std::string& refused = *new std::string(probe());  // never destroyed: nothing of ours runs at exit
+  static const std::string& refused = *new std::string(text_of(the_refusal()));  // never destroyed: nothing of ours runs at exit
   return refused;
 }
+
+void throw_uring_refused() { throw_refused(the_refusal().call, the_refusal().error); }
 
 }  // namespace gmp::detail

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -415,11 +416,19 @@ Failure path_failure(const char* op, const std::string& path, int error) {
   return {std::error_code(error, errno_category()), std::string(op).append(" ").append(path).append(": ")};
 }
 
+/// What the system would take for less than it is.
+bool has_a_zero_byte(const Command& command) noexcept {
+  const auto has = [](const std::string& text) { return text.find('\0') != text.npos; };
+  return has(command.path) || has(command.dir) || std::any_of(command.argv.begin(), command.argv.end(), has) ||
+         (command.env && std::any_of(command.env->begin(), command.env->end(), has));
+}
+
 /// Blocks.
 Failure spawn_now(const Command& command, Spawned& out) {
   reap_orphans();
   const std::string name = command.argv.empty() ? command.path : command.argv.front();
   if (name.empty()) return {std::error_code(EINVAL, errno_category()), "exec: no command: "};
+  if (has_a_zero_byte(command)) return path_failure("fork/exec", name, EINVAL);
   const std::string path = command.path.empty() ? look_up(name) : command.path;
   if (path.empty()) return {errc::not_executable, "exec: \"" + name + "\": "};
   if (!command.dir.empty()) {

@@ -12,6 +12,7 @@
 #include "net/apart.hpp"
 #include "net/descriptor.hpp"
 #include "net/op_error.hpp"
+#include "netpoll/poller.hpp"
 
 namespace gmp::detail {
 
@@ -19,6 +20,9 @@ namespace {
 
 // A call that was interrupted inside the kernel: numbers that only it knows, and that the ring gives out all the same.
 constexpr std::int32_t restart = -512;
+
+// Each may wait for ever, as a FIFO's does, in one of the few threads that a ring has for files: so only so many go there, and the others apart.
+Atomic<std::uint32_t> opens_in_rings{0};
 
 struct Ways {
   const char* go;
@@ -82,7 +86,7 @@ bool FileCall::submit(FrameLink* leaf) noexcept {
   op_.data_ = kind_ == Kind::fsync ? nullptr : data_ + done_;
   op_.size_ = std::min(size_ - done_, call_size_max);
   op_.offset_ = kind_ == Kind::open ? offset_ : offset_ + static_cast<std::int64_t>(done_);
-  if (io_takes_files(g_)) {
+  if (goes_by_ring()) {
     if (leaf != nullptr) {
       io_park(g_, *leaf, &op_, this, &FileCall::step);
     } else {
@@ -111,8 +115,21 @@ bool FileCall::submit(FrameLink* leaf) noexcept {
   return false;
 }
 
+bool FileCall::goes_by_ring() noexcept {
+  if (!io_takes_files(g_)) return false;
+  if (kind_ != Kind::open) return true;
+  in_ring_ = opens_in_rings.fetch_add(1, relaxed) < uring_opens_max();
+  if (!in_ring_) opens_in_rings.fetch_sub(1, relaxed);
+  return in_ring_;
+}
+
+void FileCall::leave_ring() noexcept {
+  if (std::exchange(in_ring_, false)) opens_in_rings.fetch_sub(1, relaxed);
+}
+
 // The op is done. True: once more.
 bool FileCall::consume() noexcept {
+  leave_ring();
   const std::int32_t result = op_.result_;
   op_.state_.store(IoOp::idle, release);  // [OP-STATE] from here on a cancel is for the next try
   if (result >= 0) return took(result);
@@ -169,6 +186,7 @@ void FileCall::finish() noexcept {
 
 // Destroyed in the middle: its executor has stopped, and drained its pollers.
 void FileCall::abandon() noexcept {
+  leave_ring();
   if (begun_) {
     const std::uint32_t state = op_.state_.load(acquire);  // [OP-STATE]
     GMPCORO_ASSERT(state != IoOp::pending);
@@ -182,7 +200,7 @@ void FileCall::abandon() noexcept {
 bool FileCall::withdraw_call(Waiter* w) noexcept {
   FileCall& self = static_cast<FileCall&>(*w);
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
-  if (tearing_down()) return true;     // the pollers are drained; abandon() does the rest
+  if (torn_down(self.g_)) return true;  // the pollers are drained; abandon() does the rest
   io_cancel(&self.op_);
   return false;
 }

@@ -53,7 +53,7 @@ bool ReadinessOp::Awaiter::step(G* gp) noexcept {
 bool ReadinessOp::Awaiter::withdraw_wait(Waiter* w) noexcept {
   Waiting& self = static_cast<Waiting&>(*w);
   self.give_up_.store(true, relaxed);  // WD3: the g sees it when it goes on
-  if (tearing_down()) return true;     // the pollers are drained
+  if (torn_down(self.g_)) return true;  // the pollers are drained
   io_cancel(&self.op_);
   return false;
 }

@@ -98,7 +98,7 @@ void hand_out(int signal) noexcept {
 }
 
 void* listen(void*) {
-  sys::set_thread_name("gmp/signal");
+  sys::set_thread_name("gmp", "/signal");
   library_thread_begins();
   for (;;) {
     std::uint64_t count = 0;

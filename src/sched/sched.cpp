@@ -194,7 +194,7 @@ void Sched::try_start_m(P* pp, bool spinning) {
     mp->handed_spinning_ = spinning;
     if (fresh) {
       const int error = ::pthread_create(&mp->thread_, nullptr, &Sched::m_thread, mp);
-      if (error != 0) fatal("gmp: failed to create a new OS thread (Resource temporarily unavailable?): raise `ulimit -u` or the cgroup's pids.max");
+      if (error != 0) fatal("failed to create a new OS thread (Resource temporarily unavailable?): raise `ulimit -u` or the cgroup's pids.max");
     }
   }
   if (!fresh) mp->bell_.ring();
@@ -220,7 +220,7 @@ void Sched::make_poller(P* pp) {
     pp->poller_ = make_uring_poller(ring_entries_);
   } catch (const std::system_error& error) {
     pp->poller_ = make_epoll_poller();
-    sys::write_stderr(std::string("gmp: ") + error.what() + "; one P uses epoll instead\n");
+    sys::write_stderr(std::string("gmpcoro: ") + error.what() + "; one P uses epoll instead\n");
   }
 }
 
@@ -259,7 +259,7 @@ void Sched::leave_thread(M* mp) noexcept {
 void Sched::m_main(M* mp) noexcept {
   take_thread(mp);
   library_threads.fetch_add(1, relaxed);
-  with_memory([&] { sys::set_thread_name(options_.name + "/" + std::to_string(mp->id_)); });
+  with_memory([&] { sys::set_thread_name(options_.name, "/" + std::to_string(mp->id_)); });
   mp->cpu_clock_ = sys::thread_clock();
   mp->random_ = Random(static_cast<std::uint64_t>(mp->id_) * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(now_ns()));
   if (options_.on_thread_start) options_.on_thread_start();
@@ -608,7 +608,7 @@ void Sched::execute(M* mp, G* gp, bool inherit) noexcept {
 // Its frame came back and has neither parked, nor yielded, nor ended: the compiler has lost a coroutine's body. The g is still ours.
 static void report_lost_body(G* gp) noexcept {
   const std::source_location at = gp->last_await_.load(relaxed);
-  fatal(("gmp: the coroutine awaited at " + std::string(at.file_name()) + ":" + std::to_string(at.line()) + " in goroutine " + std::to_string(gp->id_) +
+  fatal(("the coroutine awaited at " + std::string(at.file_name()) + ":" + std::to_string(at.line()) + " in goroutine " + std::to_string(gp->id_) +
          " did nothing. g++ 12 drops the body of a coroutine that has no variable of its own and awaits in the condition of an if, for or switch "
          "(`if (co_await x) …`): name the result first (`const bool ok = co_await x;`)")
             .c_str());

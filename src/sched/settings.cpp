@@ -8,7 +8,6 @@
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "netpoll/poller.hpp"
 #include "sched/sched.hpp"
@@ -38,7 +37,7 @@ long from_environment(const char* name, long lowest, long highest, long otherwis
   char* end = nullptr;
   const long n = std::strtol(text, &end, 10);
   if (*end == '\0' && n >= lowest && n <= highest) return n;
-  sys::write_stderr(std::string("gmp: ") + name + " must be " + std::to_string(lowest) + ".." + std::to_string(highest) + ", got \"" + text + "\": ignored\n");
+  sys::write_stderr(std::string("gmpcoro: ") + name + " must be " + std::to_string(lowest) + ".." + std::to_string(highest) + ", got \"" + text + "\": ignored\n");
   return otherwise;
 }
 
@@ -55,15 +54,15 @@ gmp::Poller poller_choice(gmp::Poller wanted) {
     else if (std::strcmp(text, "epoll") == 0)
       wanted = gmp::Poller::epoll;
     else if (std::strcmp(text, "automatic") != 0)
-      sys::write_stderr("gmp: GMPPOLLER must be automatic, uring or epoll, got \"" + std::string(text) + "\": ignored\n");
+      sys::write_stderr("gmpcoro: GMPPOLLER must be automatic, uring or epoll, got \"" + std::string(text) + "\": ignored\n");
     else
       wanted = gmp::Poller::automatic;
   }
   if (wanted == gmp::Poller::epoll) return wanted;
   const std::string& refused = uring_refused();
   if (refused.empty()) return gmp::Poller::uring;
-  if (wanted == gmp::Poller::uring) throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), refused);
-  static const bool said = (sys::write_stderr("gmp: using epoll: " + refused + "\n"), true);
+  if (wanted == gmp::Poller::uring) throw_uring_refused();
+  static const bool said = (sys::write_stderr("gmpcoro: using epoll: " + refused + "\n"), true);
   static_cast<void>(said);
   return gmp::Poller::epoll;
 }
@@ -82,7 +81,7 @@ DebugSettings parse_debug(const char* text, void (*complain)(const std::string&)
     const std::size_t equals = item.find('=');
     const std::string_view name = item.substr(0, equals);
     const std::int64_t value = equals == std::string_view::npos ? -1 : number(item.substr(equals + 1));
-    const auto said = [&](const char* why) { complain("gmp: GMPDEBUG: " + std::string(item) + ": " + why + ": ignored\n"); };
+    const auto said = [&](const char* why) { complain("gmpcoro: GMPDEBUG: " + std::string(item) + ": " + why + ": ignored\n"); };
     const auto flag = [&](bool& into) {
       if (value == 0 || value == 1) {
         into = value == 1;

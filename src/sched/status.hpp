@@ -43,7 +43,7 @@ inline void abort_wait(Atomic<std::uint32_t>& status) noexcept {
 inline bool make_runnable(Atomic<std::uint32_t>& status) noexcept {
   std::uint32_t was = status.load(relaxed);
   for (;;) {
-    if (status_in(was) != Status::waiting) fatal("gmp: a goroutine that does not wait was made ready");
+    if (status_in(was) != Status::waiting) fatal("a goroutine that does not wait was made ready");
     const std::uint32_t now = word(Status::runnable) | (was & busy_bits);
     if (status.compare_exchange_weak(was, now, acq_rel, relaxed)) return (was & busy_bits) == 0;  // [G-STATUS] after the last touch
   }

@@ -16,8 +16,11 @@
 //        gate.hpp.
 //   ST3  from step 5 on the stopper has the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed. And
 //        the hold bit of those under until(): nobody withdraws one beside the stopper.
+//   ST5  a g in a foreign await cannot be destroyed: somebody else may write to its frame (foreign_wait.hpp). All of them together are given
+//        stop_grace, each until its turn comes in step 6; one that has not gone on by then is left, with its joiner, and named.
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "gmp/detail/sys/futex.hpp"
 #include "sched/sched.hpp"
@@ -101,6 +104,7 @@ void Sched::quiesce(M* mp) noexcept {
 void Sched::stop() {
   M* self = this_m();
   if (self != nullptr && self->sched_ == this) throw std::logic_error("stop() called from a goroutine of the same executor");
+  if (Teardown::is_of(this)) return;  // from a destructor of its gs: it is at it, and holds the lock
   LockGuard one(stop_lock_);
   if (stopped()) return;
 
@@ -159,13 +163,11 @@ void Sched::teardown() {
     const auto is_held = [&] { return (gp->status_.load(acquire) & hold_bit) != 0; };  // [G-STATUS]
     while (!status::begin_hold(gp->status_) && is_held()) sys::yield_thread();
   }
-  // A g in a foreign await cannot be destroyed: somebody holds its bridge.
   const std::int64_t grace_ends = deadline_after(now_ns(), options_.stop_grace);
   const auto is_foreign = [&](G* gp) { return is_waiting(gp) && gp->reason_ == WaitReason::foreign; };
-  while (now_ns() < grace_ends && std::any_of(gs.begin(), gs.end(), is_foreign)) sys::sleep_ns(1'000'000);
 
   for (G* gp : gs) {  // step 5
-    if (gp->waiter_ == nullptr) continue;  // a foreign await, or nothing: it yielded, or has not begun
+    if (gp->waiter_ == nullptr || is_foreign(gp)) continue;  // it yielded, or has not begun; ST5
     for (;;) {
       const bool waited = is_waiting(gp);
       if (withdraw(gp->waiter_) || !waited) break;
@@ -185,17 +187,27 @@ void Sched::teardown() {
     join->take_back(gp);
     gp->leaf_ = join->leaf();
   }
-  for (G* gp : gs) {  // joiners first: what they are told by may lie in a frame
-    if (gp->end_ == nullptr || (is_foreign(gp) && !ForkJoin::is_fork(gp->end_))) continue;
+  const auto tell_end = [](G* gp) {
+    GEnd* end = std::exchange(gp->end_, nullptr);
+    if (end == nullptr) return;
     std::exception_ptr stopped = std::make_exception_ptr(std::runtime_error("executor stopped"));
-    gp->end_->ended(gp->end_, gp, &stopped);
+    end->ended(end, gp, &stopped);
+  };
+  for (G* gp : gs) {  // joiners first: what they are told by may lie in a frame
+    if (!is_foreign(gp) || ForkJoin::is_fork(gp->end_)) tell_end(gp);
   }
   for (G* gp : gs) {  // step 6
+    // ST5; what it waits for may end by the end of a newer g, which has just come.
+    while (is_foreign(gp) && now_ns() < grace_ends) sys::sleep_ns(1'000'000);
     if (is_foreign(gp)) {
-      with_memory([&] { sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n"); });
-      gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
-      continue;
+      if (withdraw(gp->waiter_)) {  // FW1
+        with_memory([&] { sys::write_stderr("gmpcoro: stop: left in a foreign await: " + describe(gp) + "\n"); });
+        gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
+        continue;
+      }
+      while (is_waiting(gp)) sys::yield_thread();  // FW2
     }
+    tell_end(gp);
     scope.destroy_chain(gp);
     drop_extra(gp);
     off_p_finished_.fetch_add(1, relaxed);
@@ -204,6 +216,7 @@ void Sched::teardown() {
     one.push_back(gp);
     gs_to_global(one);
   }
+  while (!gate_.empty()) sys::yield_thread();  // ST2, of those that ST5 waited for
   global_.clear();
   global_size_.store(0, relaxed);
 }

@@ -73,7 +73,7 @@ Sysmon::Sysmon(Sched& sched) : sched_(sched), names_hogs_(debug_settings().hog) 
 Sysmon* Sysmon::start(Sched& sched) {
   auto* self = new Sysmon(sched);
   coarse_clock_tick(now_ns());
-  if (::pthread_create(&self->thread_, nullptr, &Sysmon::thread, self) != 0) fatal("gmp: failed to create a new OS thread for sysmon");
+  if (::pthread_create(&self->thread_, nullptr, &Sysmon::thread, self) != 0) fatal("failed to create a new OS thread for sysmon");
   return self;
 }
 
@@ -117,7 +117,7 @@ void Sysmon::trace(std::int64_t now) noexcept {
 }
 
 void Sysmon::run() noexcept {
-  with_memory([&] { sys::set_thread_name(sched_.options().name + "/sysmon"); });
+  sys::set_thread_name(sched_.options().name, "/sysmon");
   std::int64_t delay = nap_min_ns;
   std::int64_t idle_since = 0;
   started_ns_ = now_ns();

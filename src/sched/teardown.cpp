@@ -52,7 +52,14 @@ void destroy_abandoned(std::coroutine_handle<> child) noexcept {
   child.destroy();
 }
 
+bool Teardown::is_of(const Sched* sched) noexcept {
+  const Teardown* teardown = current();
+  while (teardown != nullptr && teardown->sched_ != sched) teardown = teardown->outer_;
+  return teardown != nullptr;
+}
+
 bool tearing_down() noexcept { return Teardown::current() != nullptr; }
+bool torn_down(const G* gp) noexcept { return Teardown::is_of(gp->sched_); }
 
 void note_phantom(const void* lock) noexcept {
   if (Teardown* teardown = Teardown::current()) with_memory([&] { teardown->phantoms_.push_back(lock); });

@@ -19,6 +19,8 @@ class Teardown : Immovable {
 
   /// The calling thread's, or null.
   static Teardown* current() noexcept;
+  /// Whether the calling thread destroys frames of sched, be it within the destruction of another one's.
+  static bool is_of(const Sched* sched) noexcept;
 
   void* dead_child_ = nullptr;              // the frame destroyed last: its parent's awaiter still names it
   std::vector<const void*> phantoms_;       // locks that a withdrawn Cond waiter does not hold, though its frame will unlock them

@@ -39,7 +39,7 @@ void fatal(const char* text) noexcept {
 
 void assert_failed(const char* expression, const char* file, int line) noexcept {
   char text[512];
-  std::snprintf(text, sizeof text, "gmp: broken invariant: %s (%s:%d)", expression, file, line);
+  std::snprintf(text, sizeof text, "broken invariant: %s (%s:%d)", expression, file, line);
   fatal(text);
 }
 

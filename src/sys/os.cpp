@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -46,9 +47,10 @@ void sleep_ns(std::int64_t duration) noexcept {
 
 void yield_thread() noexcept { ::sched_yield(); }
 
-void set_thread_name(const std::string& name) noexcept {
+void set_thread_name(std::string_view whose, std::string_view which) noexcept {
   char cut[16];
-  std::snprintf(cut, sizeof cut, "%s", name.c_str());
+  const auto room = static_cast<int>(sizeof cut - 1 - which.size());
+  std::snprintf(cut, sizeof cut, "%.*s%.*s", std::min(static_cast<int>(whose.size()), room), whose.data(), static_cast<int>(which.size()), which.data());
   ::pthread_setname_np(::pthread_self(), cut);
 }
 

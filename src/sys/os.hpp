@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace gmp::detail::sys {
 
@@ -15,7 +16,7 @@ int thread_clock() noexcept;  // names the calling thread's CPU clock, for any t
 
 void sleep_ns(std::int64_t duration) noexcept;
 void yield_thread() noexcept;
-void set_thread_name(const std::string& name) noexcept;  // cut to the kernel's 15 characters
+void set_thread_name(std::string_view whose, std::string_view which) noexcept;  // the kernel takes 15 characters: whose is cut. which: at most 15
 
 /// Registers this process for the expedited barrier; false: refused by the kernel or a filter. Call before many threads run (2.9 us; 8 ms
 /// once they do).

@@ -22,7 +22,7 @@ decltype(auto) with_memory(F f) noexcept {
     try {
       return f();
     } catch (const std::bad_alloc&) {
-      if (tries == tries_max) fatal("gmp: out of memory");
+      if (tries == tries_max) fatal("out of memory");
       sys::sleep_ns(again_ns);
     }
   }

@@ -47,7 +47,7 @@ void handle(int signal) noexcept {
 
 void* wait_and_report(void*) {
   thread_begins();
-  set_thread_name("gmp/sigquit");
+  set_thread_name("gmp", "/sigquit");
   while (came.load(relaxed) == 0) futex_wait(&came, 0);
   thread_report();
   return nullptr;

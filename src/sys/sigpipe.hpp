@@ -9,9 +9,10 @@
 namespace gmp::detail {
 
 /// What call() returns, and its errno. The program's handler and the thread's mask are as before. in_pieces: splice(2) and sendfile(2) go piece by piece, and
-/// tell how much went though the last piece found nobody at the other end, and the signal was raised.
+/// tell how much went though the last piece found nobody at the other end, and the signal was raised. with_it: just call().
 template <class F>
-auto without_sigpipe(F call, bool in_pieces = false) noexcept {
+auto without_sigpipe(F call, bool in_pieces = false, bool with_it = false) noexcept {
+  if (with_it) return call();
   sigset_t pipe, before, pending;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);

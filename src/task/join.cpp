@@ -14,8 +14,9 @@ JoinBlock::JoinBlock() noexcept { ended = &JoinBlock::on_end; }
 void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
   auto* self = static_cast<JoinBlock*>(end);
   self->thrown_ = std::move(*static_cast<std::exception_ptr*>(thrown));
-  const bool has_thrown = self->thrown_ != nullptr;
-  if (has_thrown) self->late_ = note_panic(gp->sched_, gp);
+  self->stopped_ = tearing_down();
+  const bool has_failed = self->thrown_ != nullptr && !self->stopped_;
+  if (has_failed) self->late_ = note_panic(gp->sched_, gp);
   bool nobody_asks = false;
   Waiter* joiner = nullptr;
   {
@@ -24,9 +25,16 @@ void JoinBlock::on_end(GEnd* end, G* gp, void* thrown) noexcept {
     nobody_asks = self->handle_gone_;
     joiner = std::exchange(self->joiner_, nullptr);  // J1
   }
-  if (nobody_asks && has_thrown && !tearing_down()) report_panic(gp->sched_, gp, self->thrown_);  // J3
+  if (nobody_asks && has_failed) report_panic(gp->sched_, gp, self->thrown_);  // J3
   if (joiner != nullptr) wake(joiner);
   self->unref();
+}
+
+void JoinBlock::not_started() noexcept {
+  thrown_ = std::make_exception_ptr(std::runtime_error("executor stopped"));
+  stopped_ = true;
+  ended_.store(true, relaxed);  // nobody else knows it yet
+  unref();
 }
 
 JoinBlock::Place JoinBlock::take_place(JoinWaiter& w) noexcept {
@@ -86,7 +94,7 @@ void JoinBlock::handle_gone() noexcept {
     handle_gone_ = true;
     is_last = ended_.load(relaxed) && !taken_;  // lock_
   }
-  if (is_last && thrown_ != nullptr && !tearing_down()) report_late_panic(late_, thrown_);  // J3
+  if (is_last && thrown_ != nullptr && !stopped_ && !tearing_down()) report_late_panic(late_, thrown_);  // J3
   unref();
 }
 

@@ -20,7 +20,7 @@ void AfterFuncState::start_frame(Sched* sched) noexcept {
   try {
     if (sched != nullptr) launch_task(sched, std::move(*frame_), where_, nullptr);
   } catch (const std::bad_alloc&) {
-    fatal("gmp: out of memory for the goroutine of an after_func");
+    fatal("out of memory for the goroutine of an after_func");
   } catch (const std::exception&) {  // its executor is stopping
   }
 }

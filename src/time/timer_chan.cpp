@@ -63,7 +63,7 @@ void TimerChan::fire(Timer* timer, std::int64_t now) noexcept {
   try {
     self.heap.load(relaxed)->add(timer, next);  // [TIMER-HOME] the one that fires it
   } catch (const std::bad_alloc&) {
-    fatal("gmp: out of memory for a Ticker");
+    fatal("out of memory for a Ticker");
   }
 }
 
@@ -87,7 +87,7 @@ bool TimerChan::stop(const ChanRef& chan) noexcept {
 }
 
 bool TimerChan::reset(const ChanRef& chan, std::int64_t duration_ns, std::int64_t period_ns) {
-  if (chan.get() == nullptr) return false;
+  if (chan.get() == nullptr) throw std::logic_error(period_ns == 0 ? "time: Reset called on uninitialized Timer" : "time: Reset called on uninitialized Ticker");
   TimerChan& self = of(chan);
   const bool was_active = self.stop_and_lock();
   try {

@@ -56,8 +56,8 @@ constexpr std::size_t overhead_max = 1024;  // what a record may take beside it,
 constexpr std::size_t buffer_size = piece_max + overhead_max + 512;  // room for that, and for a word of the reader's
 constexpr auto linger = std::chrono::seconds(5);                     // as Go's
 
-/// A g can be started, and will run.
-bool may_go() noexcept { return current_g() != nullptr && !tearing_down(); }
+/// A g can be started, and will run: on the executor of who calls, or, if that is a plain thread, on the default one.
+bool may_go() noexcept { return !tearing_down(); }
 
 bool is_address(const std::string& name) {
   ASN1_OCTET_STRING* address = a2i_IPADDRESS(name.c_str());

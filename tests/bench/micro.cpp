@@ -95,6 +95,18 @@ Task<Samples> gosched_1000() {
   co_return per_op(begin, double{goroutines} * yields);
 }
 
+void link(WaitGroup* wg, int left) { left == 0 ? wg->done() : go(link, wg, left - 1); }
+
+Task<Samples> go_chain_1000() {
+  const int chains = 1'000, links = scaled(1'000);
+  const double begin = now_ns();
+  WaitGroup wg;
+  wg.add(chains);
+  for (int i = 0; i < chains; ++i) go(link, &wg, links - 1);
+  co_await wg.wait();
+  co_return per_op(begin, double{chains} * links);
+}
+
 struct Gate {
   WaitGroup parked, open, done;
 };
@@ -490,6 +502,7 @@ const std::map<std::string, Workload> workloads{
     {"spawn_join", {"1 g starts 1,000,000 gs that only call wg.done(), then wg.wait(); ns per g", spawn_join}},
     {"spawn_one_at_a_time", {"1,000,000 times: start one g that calls wg.done(), wg.wait() for it; ns per g", spawn_one_at_a_time}},
     {"gosched_1000", {"1,000 gs each yield 1,000 times; ns per yield", gosched_1000}},
+    {"go_chain_1000", {"1,000 functions, each of which starts the next as a g, 1,000 times; ns per g", go_chain_1000}},
     {"parked_1m", {"1,000,000 gs park at one gate: resident bytes each, then open it and join them", parked_1m, true}},
     {"mutex_uncontended", {"1 g locks and unlocks a Mutex 50,000,000 times; ns per pair", mutex_uncontended}},
     {"mutex_contended_100", {"100 gs each lock, count, unlock one Mutex 100,000 times; ns per pair", mutex_contended_100}},

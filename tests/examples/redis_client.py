@@ -39,14 +39,16 @@ def asks_a_redis_server(program):
 
 
 def sees_that_the_server_has_gone(program):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        def answer_some():
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(100)
-                connection.sendall(b":1\r\n:2\r\n$10\r\nhalf")
-        threading.Thread(target=answer_some, daemon=True).start()
-        equal(ask(program, "tcp", "127.0.0.1:%d" % listener.getsockname()[1]), b"the connection is gone\n", "what it prints")
+    """Or that what it says is no reply."""
+    for said in b":1\r\n:2\r\n$10\r\nhalf", b"$x\r\n", b"$99999999999\r\n", b"*2147483648\r\n", b"*1\r\n" * 100_000, b"x" * 70_000, b"\r\n":
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def answer_some():
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(said)
+            threading.Thread(target=answer_some, daemon=True).start()
+            equal(ask(program, "tcp", "127.0.0.1:%d" % listener.getsockname()[1]), b"the connection is gone\n", said[:20])
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@
 #include "gmp/net.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "sched/sched.hpp"
 #include "support/child.hpp"
 #include "support/cpu.hpp"
 #include "support/memory.hpp"
@@ -837,7 +838,7 @@ TEST(Refused, BothPollersAreAnErrorThatNamesThem) {
       {.environment = {"GMPPOLLER=automatic"}});
   EXPECT_EQ(outcome.status, 0) << outcome;
   EXPECT_EQ(outcome.out, "epoll_create1: Too many open files\n") << outcome;
-  EXPECT_TRUE(outcome.err.starts_with("gmp: using epoll: io_uring_setup: Operation not permitted: a seccomp filter")) << outcome;
+  EXPECT_TRUE(outcome.err.starts_with("gmpcoro: using epoll: io_uring_setup: Operation not permitted: a seccomp filter")) << outcome;
 }
 
 TEST(Refused, IoUringWhereItIsAskedForSaysWhatToChange) {
@@ -848,7 +849,8 @@ TEST(Refused, IoUringWhereItIsAskedForSaysWhatToChange) {
         std::puts(why_none().c_str());
       },
       options);
-  EXPECT_TRUE(setup.out.starts_with("io_uring_setup: Function not implemented: this kernel or sandbox (gVisor) has no io_uring; use Linux"))
+  EXPECT_EQ(setup.out, "io_uring_setup (this kernel or sandbox (gVisor) has no io_uring; use Linux 5.19 or later, or set GMPPOLLER=epoll): "
+                       "Function not implemented\n")
       << setup;
   const auto enter = test::child::run(
       [] {  // some sandboxes allow the one and refuse the other
@@ -856,7 +858,8 @@ TEST(Refused, IoUringWhereItIsAskedForSaysWhatToChange) {
         std::puts(why_none().c_str());
       },
       options);
-  EXPECT_TRUE(enter.out.starts_with("io_uring_enter: Operation not permitted: a seccomp filter")) << enter;
+  EXPECT_TRUE(enter.out.starts_with("io_uring_enter (a seccomp filter")) << enter;
+  EXPECT_TRUE(enter.out.ends_with("set GMPPOLLER=epoll): Operation not permitted\n")) << enter;
 }
 
 TEST(Refused, IoUringAfterTheStartIsFatalAndNoHang) {
@@ -871,7 +874,7 @@ TEST(Refused, IoUringAfterTheStartIsFatalAndNoHang) {
     });
   });
   EXPECT_EQ(outcome.status, 2) << outcome;
-  EXPECT_TRUE(outcome.err.starts_with("fatal error: gmp: io_uring_enter failed: was the ring closed, or forbidden after the start?"))
+  EXPECT_TRUE(outcome.err.starts_with("fatal error: io_uring_enter failed: was the ring closed, or forbidden after the start?"))
       << outcome;
 }
 
@@ -896,7 +899,7 @@ TEST(Refused, ARingForALaterPMakesItUseEpoll) {
   });
   EXPECT_EQ(outcome.status, 0) << outcome;
   EXPECT_EQ(outcome.out, "refused\n") << outcome;
-  EXPECT_NE(outcome.err.find("gmp: io_uring_setup (no memory for the ring; "), std::string::npos) << outcome;
+  EXPECT_NE(outcome.err.find("gmpcoro: io_uring_setup (no memory for the ring; "), std::string::npos) << outcome;
   EXPECT_NE(outcome.err.find("one P uses epoll instead"), std::string::npos) << outcome;
 }
 
@@ -920,7 +923,7 @@ TEST(Refused, AThreadIsFatalAndNoHang) {
     if (outcome.status == 0) break;  // it needs no more threads than these
     ++ends;
     EXPECT_EQ(outcome.status, 2) << outcome;
-    EXPECT_TRUE(outcome.err.starts_with("fatal error: gmp: failed to create a new OS thread")) << outcome;
+    EXPECT_TRUE(outcome.err.starts_with("fatal error: failed to create a new OS thread")) << outcome;
     if (::testing::Test::HasFailure()) break;
   }
   EXPECT_GE(ends, 3);

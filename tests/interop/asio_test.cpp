@@ -18,8 +18,10 @@
 #include <vector>
 
 #include "gmp/chan.hpp"
+#include "gmp/context.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "support/scale.hpp"
 
 #ifdef GMPCORO_ASIO_BOOST
 namespace asio = boost::asio;
@@ -141,6 +143,180 @@ TEST(GMPCORO_TEST_SUITE, CancelledByTheSocketItEndsWithOperationAborted) {
     EXPECT_TRUE(aborted);
   });
 }
+
+struct Pair {
+  explicit Pair(asio::io_context& io) : near(io), far(io) {
+    tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    far.connect(acceptor.local_endpoint());
+    near = acceptor.accept();
+  }
+  tcp::socket near, far;
+};
+
+TEST(GMPCORO_TEST_SUITE, AnOperationThatItsContextDropsEndsAsAborted) {
+  Executor ex({.procs = 1});
+  ex.run([]() -> Task<> {
+    auto io = std::make_unique<asio::io_context>();
+    auto waits = spawn([](asio::io_context& never_run) -> Task<bool> {
+      try {
+        co_await asio::post(never_run, use_g);
+      } catch (const asio_system_error& error) {
+        co_return error.code() == asio::error::operation_aborted;
+      }
+      co_return false;
+    }, std::ref(*io));
+    co_await yield();
+    io.reset();
+    EXPECT_TRUE(co_await waits);
+  });
+}
+
+TEST(GMPCORO_TEST_SUITE, WhatThrowsInBeginningIsThrownAndNothingWaits) {
+  Executor ex({.procs = 1});
+  ex.run([]() -> Task<> {
+    for (const bool keeps : {false, true}) {
+      std::function<void()> kept;
+      std::string text;
+      const auto begin = [&](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        if (keeps) kept = [shared] { (*shared)(7); };
+        throw std::runtime_error("not begun");
+      };
+      auto waits = spawn([&]() -> Task<int> {
+        try {
+          co_return co_await asio::async_initiate<const use_g_t, void(int)>(begin, use_g);
+        } catch (const std::runtime_error& error) {
+          text = error.what();
+        }
+        co_return 0;
+      });
+      if (keeps) {  // somebody has the handler, so the g waits for it
+        while (!kept) co_await yield();
+        co_await yield();
+        std::exchange(kept, nullptr)();
+      }
+      const int got = co_await waits;
+      EXPECT_EQ(got, keeps ? 7 : 0);
+      EXPECT_EQ(text, keeps ? "" : "not begun");
+    }
+  });
+}
+
+// Asio has the buffer, in the frame of a g that a stop has left: what it writes there, and tells, later, harms nobody.
+TEST(GMPCORO_TEST_SUITE, AStopLeavesAGWhoseBufferAsioHas) {
+  asio::io_context io;
+  auto pair = std::make_shared<Pair>(io);
+  std::atomic<bool> begun{false}, gone{false};
+  ::testing::internal::CaptureStderr();
+  {
+    Executor ex({.procs = 1, .stop_grace = 0s});
+    ex.go([](std::shared_ptr<Pair> on, std::atomic<bool>& tell, std::atomic<bool>& went_on) -> Task<> {
+      char buffer[16];
+      tell = true;
+      co_await on->near.async_read_some(asio::buffer(buffer), use_g);
+      went_on = true;
+    }, pair, std::ref(begun), std::ref(gone));
+    while (!begun) std::this_thread::yield();
+    ex.run([]() -> Task<> { co_return; });  // by then it is parked
+  }
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("left in a foreign await"), std::string::npos);
+  asio::write(pair->far, asio::buffer("late", 4));
+  while (io.run_one() == 0) io.restart();
+  EXPECT_FALSE(gone);
+  pair->near.close();
+}
+
+TEST(GMPCORO_TEST_SUITE, AsDefaultItNeedsNoToken) {
+  Executor ex({.procs = 2});
+  Running server(ex);
+  ex.run([&io = server.io()]() -> Task<> {
+    Pair pair(io);
+    auto near = use_g_t::as_default_on(std::move(pair.near));
+    auto far = use_g_t::as_default_on_t<tcp::socket>(std::move(pair.far));
+    co_await near.async_write_some(asio::buffer("four", 4));
+    char back[8];
+    EXPECT_EQ(co_await far.async_read_some(asio::buffer(back)), 4U);
+  });
+}
+
+#ifndef GMPCORO_ASIO_BOOST  // Debian's Boost is older than cancellation slots
+TEST(GMPCORO_TEST_SUITE, GivenUpByUntil) {
+  Executor ex({.procs = 2});
+  Running server(ex);
+  ex.run([&io = server.io()]() -> Task<> {
+    Pair pair(io);
+    char byte[1];
+    auto [n, err] = co_await timeout(1ms, pair.near.async_read_some(asio::buffer(byte), use_g));
+    EXPECT_EQ(err, errc::deadline_exceeded);
+    EXPECT_EQ((co_await timeout(1ms, asio::async_read(pair.near, asio::buffer(byte), use_g))).err, errc::deadline_exceeded);  // composed
+    asio::steady_timer timer(io, 1h);
+    EXPECT_EQ(co_await timeout(1ms, timer.async_wait(use_g)), errc::deadline_exceeded);
+    tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    EXPECT_EQ((co_await timeout(1ms, acceptor.async_accept(use_g))).err, errc::deadline_exceeded);
+
+    auto [ctx, cancel] = with_cancel(background());
+    co_await pair.far.async_write_some(asio::buffer("1", 1), use_g);
+    EXPECT_EQ((co_await until(ctx, pair.near.async_read_some(asio::buffer(byte), use_g))).value(), 1U);
+    cancel();
+    co_await pair.far.async_write_some(asio::buffer("2", 1), use_g);
+    EXPECT_EQ((co_await until(ctx, pair.near.async_read_some(asio::buffer(byte), use_g))).err, errc::canceled) << "not begun";
+    EXPECT_EQ(co_await pair.near.async_read_some(asio::buffer(byte), use_g), 1U) << "so nothing was taken";
+
+    std::atomic<bool> thrown{false};
+    auto cancels = spawn([&]() -> Task<> {
+      while (!thrown) {  // the read may not have begun
+        asio::post(io, [&] { pair.near.cancel(); });
+        co_await gmp::sleep(1ms);
+      }
+    });
+    try {
+      static_cast<void>(co_await timeout(1h, pair.near.async_read_some(asio::buffer(byte), use_g)));
+    } catch (const asio_system_error& aborted) {
+      thrown = aborted.code() == asio::error::operation_aborted;
+    }
+    EXPECT_TRUE(thrown) << "aborted, but not by us";
+    thrown = true;
+    co_await cancels;
+  });
+}
+
+// Whole or not at all: each byte that was sent is read once, whatever cancels came beside it.
+TEST(GMPCORO_TEST_SUITE, NoByteIsLostToCancellations) {
+  Executor ex({.procs = 2});
+  Running server(ex);
+  ex.run([&io = server.io()]() -> Task<> {
+    const int rounds = static_cast<int>(test::scaled(20'000, 500));
+    Pair pair(io);
+    std::atomic<int> given_up{0}, beside{0};
+    unsigned char next = 0;
+    for (int i = 0; i < rounds; ++i) {
+      auto [ctx, cancel] = with_cancel(background());
+      auto reads = spawn([](tcp::socket& from, Context until_then) -> Task<int> {
+        unsigned char byte;
+        const auto result = co_await until(until_then, from.async_read_some(asio::buffer(&byte, 1), use_g));
+        co_return result.err ? -1 : byte;
+      }, std::ref(pair.near), ctx);
+      if (i % 3 == 0) co_await yield();
+      const unsigned char sent = static_cast<unsigned char>(i);
+      asio::post(io, [&] { asio::write(pair.far, asio::buffer(&sent, 1)); });
+      if (i % 2 == 0) co_await yield();
+      cancel();
+      int got = co_await reads;
+      if (got < 0) {
+        ++given_up;
+        unsigned char byte;
+        EXPECT_EQ(co_await pair.near.async_read_some(asio::buffer(&byte, 1), use_g), 1U);
+        got = byte;
+      } else {
+        ++beside;
+      }
+      EXPECT_EQ(got, next++);
+    }
+    EXPECT_GT(given_up, 0);
+    EXPECT_GT(beside, 0);
+  });
+}
+#endif
 
 #if defined(ASIO_HAS_CO_AWAIT) || defined(BOOST_ASIO_HAS_CO_AWAIT)
 TEST(GMPCORO_TEST_SUITE, AnAwaitableUsesAChannelAndAMutex) {

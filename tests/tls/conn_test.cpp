@@ -1,10 +1,13 @@
 // tests/tls/conn_test.cpp — data through TLS: whole, both ways at once, to its end or cut off; deadlines, giving up, close.
 // Go: crypto/tls/conn_test.go, tls_test.go.  Room: tests/tls.
 #include <gtest/gtest.h>
-#include <poll.h>
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -377,41 +380,62 @@ TEST_P(TlsConn, CloseEndsWhatIsParked) {
   });
 }
 
-// The last words do not fit into the socket: close() leaves a g behind that waits for room. The peer gets all, and the end.
+// The last words do not fit into the socket: a g is left behind that waits for room. The peer gets all, and the end.
+
+/// Fills the socket below with records that are whole: the next one would not fit.
+Task<std::size_t> fill_with_records(net::Conn below, net::Conn conn) {
+  std::size_t filled = 0;
+  int size = 4096;
+  ::setsockopt(below.native_handle(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  const auto is_full = [&below] {  // POLLOUT ends long before
+    std::uint32_t memory[SK_MEMINFO_VARS] = {};
+    socklen_t length = sizeof memory;
+    ::getsockopt(below.native_handle(), SOL_SOCKET, SO_MEMINFO, memory, &length);
+    return std::max(memory[SK_MEMINFO_WMEM_ALLOC], memory[SK_MEMINFO_WMEM_QUEUED]) >= memory[SK_MEMINFO_SNDBUF];
+  };
+  while (!is_full()) {
+    const auto wrote = co_await timeout(5s, conn.write(std::string_view("record")));
+    EXPECT_EQ(wrote.message(), "");
+    filled += wrote.get<0>();
+  }
+  co_return filled;
+}
+
+void by(bool thread, const std::function<void()>& f) {
+  if (thread)
+    std::thread(f).join();
+  else
+    f();
+}
+
+enum class Says { close_write, close, both };
+
+Task<> say_behind_a_full_socket(std::string network, Says what, bool by_thread) {
+  const ConnPair below = co_await test::raw_pair(network);
+  const ConnPair pair(net::tls_client(below.a, client_config()), net::tls_server(below.b, server_config()));
+  const test::Outcome outcome = co_await test::shake_hands(pair);
+  EXPECT_EQ(outcome.client.message() + outcome.server.message(), "");
+  std::size_t filled = 0;
+  if (below.a.native_handle() >= 0) {  // a pipe in memory has no room at all
+    const std::size_t wrote = co_await fill_with_records(below.a, pair.a);
+    filled = wrote;
+  }
+  if (what != Says::close) by(by_thread, [&] { EXPECT_FALSE(pair.a.close_write()); });
+  if (what != Says::close_write) by(by_thread, [&] { EXPECT_FALSE(pair.a.close()); });
+  const std::string all = co_await read_to_the_end(pair.b);
+  EXPECT_EQ(all.size(), filled);
+  if (what != Says::close_write) co_await below.a.closed();
+}
+
 TEST_P(TlsConn, WhatClosesBehindAFullSocketIsStillSaid) {
   test::leaving_no_fds([]() -> Task<> {
-    for (const bool half : {false, true}) {
-      const ConnPair below = co_await test::raw_pair(GetParam().network);
-      const ConnPair pair(net::tls_client(below.a, client_config()), net::tls_server(below.b, server_config()));
-      const test::Outcome outcome = co_await test::shake_hands(pair);
-      EXPECT_EQ(outcome.client.message() + outcome.server.message(), "");
-      std::size_t filled = 0;
-      if (below.a.native_handle() >= 0) {  // with records that are whole, until the next one would not fit
-        int size = 4096;
-        ::setsockopt(below.a.native_handle(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        bool full = false;
-        while (!full) {
-          const auto wrote = co_await pair.a.write(std::string_view("record"));
-          EXPECT_EQ(wrote.message(), "");
-          filled += wrote.get<0>();
-          char none = 0;
-          full = ::send(below.a.native_handle(), &none, 0, MSG_DONTWAIT) < 0;
-          if (!full) {
-            int free = 0;
-            socklen_t length = sizeof free;
-            ::getsockopt(below.a.native_handle(), SOL_SOCKET, SO_SNDBUF, &free, &length);
-            pollfd one{below.a.native_handle(), POLLOUT, 0};
-            full = ::poll(&one, 1, 0) == 0;
-          }
-        }
-      }
-      if (half) {
-        EXPECT_FALSE(pair.a.close_write());
-      }
-      EXPECT_FALSE(pair.a.close());
-      const std::string all = co_await read_to_the_end(pair.b);
-      EXPECT_EQ(all.size(), filled);
-    }
+    for (const Says what : {Says::close_write, Says::close, Says::both}) co_await say_behind_a_full_socket(GetParam().network, what, false);
+  });
+}
+
+TEST_P(TlsConn, APlainThreadThatClosesBehindAFullSocketIsHeardToo) {
+  on_executor([]() -> Task<> {
+    for (const Says what : {Says::close_write, Says::close, Says::both}) co_await say_behind_a_full_socket(GetParam().network, what, true);
   });
 }
 

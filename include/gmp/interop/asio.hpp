@@ -24,6 +24,13 @@
 #define GMPCORO_ASIO_WHICH asio_of_boost
 #endif
 
+#if defined(GMPCORO_ASIO_BOOST) || !__has_include(<asio.hpp>)
+#define GMPCORO_ASIO_SLOTS (BOOST_ASIO_VERSION >= 101900)
+#else
+#define GMPCORO_ASIO_SLOTS (ASIO_VERSION >= 101900)
+#endif
+
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -33,6 +40,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "gmp/detail/base/atomic.hpp"
+#include "gmp/detail/task/foreign_wait.hpp"
+#include "gmp/detail/task/operation.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/task.hpp"
@@ -85,12 +95,34 @@ class asio_executor {
 /// The completion token that makes an operation of Asio's one that a g awaits.
 struct use_g_t {
   constexpr use_g_t() noexcept = default;
+
+  template <class InnerExecutor>
+  struct executor_with_default : InnerExecutor {
+    using default_completion_token_type = use_g_t;
+    template <class Other>
+      requires(!std::same_as<std::decay_t<Other>, executor_with_default> && std::convertible_to<Other, InnerExecutor>)
+    executor_with_default(Other&& other) : InnerExecutor(std::forward<Other>(other)) {}  // NOLINT: as Asio's own
+  };
+  /// A socket, timer or acceptor type whose operations need no token: `use_g_t::as_default_on_t<asio::ip::tcp::socket>`.
+  template <class Object>
+  using as_default_on_t = typename Object::template rebind_executor<executor_with_default<typename Object::executor_type>>::other;
+  template <class Object>
+  static as_default_on_t<std::decay_t<Object>> as_default_on(Object&& object) {
+    return as_default_on_t<std::decay_t<Object>>(std::forward<Object>(object));
+  }
 };
 /// `std::size_t n = co_await socket.async_read_some(buffer, use_g);` begins the operation, parks the g until it is complete, and gives what it gave: nothing,
 /// a value, or a std::tuple of several. An error is thrown as Asio's system_error, an exception_ptr rethrown; with redirect_error or as_tuple round
 /// use_g it is given instead. The g goes on on its own executor, whatever thread completes the operation. Nothing has begun before co_await; it is
-/// awaited once. It cannot be given up by until(): the operation has the buffer; cancel() the socket, on its executor, and it ends with operation_aborted.
-/// For the same reason the g must not be stopped meanwhile: before its executor's stop, or the end of run(), cancel what waits, and wait for its g.
+/// awaited once. If its io_context goes without completing it, it ends with operation_aborted.
+///
+/// `co_await until(ctx, socket.async_read_some(buffer, use_g))`, with Asio 1.19 (Boost 1.77) or later, asks Asio to cancel it, by the cancellation slot, on
+/// the executor of the socket (so one that several threads serve needs a strand, as Asio says), and goes on when Asio has let go of the buffer:
+/// err is errc::canceled, or errc::deadline_exceeded, if it ended as aborted, and what it gave if it was done first. What has no executor of its own, as what
+/// redirect_error makes of an operation in Asio 1.22, is not interrupted.
+///
+/// Asio has the buffer, which may lie in the g's frame: an executor that stops gives the g Options::stop_grace, and then leaves it as it is, as one in any
+/// foreign await. So cancel the socket, or stop the io_context and destroy it, before.
 inline constexpr use_g_t use_g{};
 
 namespace asio_detail {
@@ -101,8 +133,13 @@ struct Outcome {
   using Given = std::conditional_t<sizeof...(Values) == 0, void, std::conditional_t<sizeof...(Values) == 1, std::tuple_element_t<0, std::tuple<Values..., void>>, std::tuple<Values...>>>;
   std::exception_ptr failed_;
   std::optional<std::tuple<Values...>> values_;
+  bool aborted_ = false;  // failed, with operation_aborted
 
   Outcome() = default;
+  void fail(const asio_error_code& error) {
+    aborted_ = error == GMPCORO_ASIO::error::operation_aborted;
+    failed_ = std::make_exception_ptr(asio_system_error(error));
+  }
   Given give() {
     if (failed_) std::rethrow_exception(std::move(failed_));
     if constexpr (sizeof...(Values) == 1)
@@ -129,7 +166,7 @@ struct Completion<asio_error_code, Args...> {
   static Outcome of(const asio_error_code& error, A&&... args) {
     if (!error) return Completion<Args...>::of(std::forward<A>(args)...);
     Outcome outcome;
-    outcome.failed_ = std::make_exception_ptr(asio_system_error(error));
+    outcome.fail(error);
     return outcome;
   }
 };
@@ -145,27 +182,115 @@ struct Completion<std::exception_ptr, Args...> {
   }
 };
 
-/// The handler: on whatever thread, it wakes the g.
-template <class... Args>
-class Handler {
+#if GMPCORO_ASIO_SLOTS
+/// How an operation under until() is asked to end. Its last owner may be what was posted for that.
+class Cancellation {
  public:
-  explicit Handler(Waker<typename Completion<Args...>::Outcome> waker) noexcept : waker_(std::move(waker)) {}
-  template <class... A>
-  void operator()(A&&... args) {
-    waker_.wake(Completion<Args...>::of(std::forward<A>(args)...));
+  virtual ~Cancellation() = default;
+  /// On the executor where Asio wants it.
+  virtual void post(std::shared_ptr<Cancellation> self) = 0;
+  GMPCORO_ASIO::cancellation_slot slot() noexcept { return signal_.slot(); }
+  void over() noexcept { over_.store(true, detail::relaxed); }  // ordered by that executor
+
+ protected:
+  void emit() {
+    if (!over_.load(detail::relaxed)) signal_.emit(GMPCORO_ASIO::cancellation_type::all);
   }
 
  private:
-  Waker<typename Completion<Args...>::Outcome> waker_;
+  GMPCORO_ASIO::cancellation_signal signal_;
+  detail::Atomic<bool> over_{false};
+};
+
+template <class Where>
+class CancellationOn final : public Cancellation {
+ public:
+  explicit CancellationOn(const Where& where) : where_(where) {}
+  void post(std::shared_ptr<Cancellation> self) override {
+    GMPCORO_ASIO::post(where_, [kept = std::move(self)] { static_cast<CancellationOn&>(*kept).emit(); });
+  }
+
+ private:
+  Where where_;
+};
+#endif
+
+/// What the handler writes to, in the g's frame.
+template <class... Args>
+struct Wait : detail::ForeignWait {
+  explicit Wait(detail::G* gp) noexcept : detail::ForeignWait(gp, &Wait::ask) {}
+  static void ask([[maybe_unused]] detail::ForeignWait& wait) noexcept {
+#if GMPCORO_ASIO_SLOTS
+    const auto& cancellation = static_cast<Wait&>(wait).cancellation_;
+    if (cancellation == nullptr) return;
+    try {
+      cancellation->post(cancellation);
+    } catch (...) {  // no memory: it is not interrupted
+    }
+#endif
+  }
+  typename Completion<Args...>::Outcome outcome_;
+#if GMPCORO_ASIO_SLOTS
+  std::shared_ptr<Cancellation> cancellation_;  // null: not under until(), or nothing can be asked
+#endif
+};
+
+/// The handler: on whatever thread, it wakes the g. Destroyed unasked, it tells so.
+template <class... Args>
+class Handler {
+ public:
+  explicit Handler(Wait<Args...>& wait) noexcept : wait_(&wait) {
+#if GMPCORO_ASIO_SLOTS
+    cancellation_ = wait.cancellation_;
+#endif
+  }
+  Handler(Handler&& other) noexcept : wait_(std::exchange(other.wait_, nullptr)) {
+#if GMPCORO_ASIO_SLOTS
+    cancellation_ = std::move(other.cancellation_);
+#endif
+  }
+  Handler& operator=(Handler&&) = delete;
+  ~Handler() {
+    if (wait_ != nullptr) end([](auto& outcome) { outcome.fail(GMPCORO_ASIO::error::operation_aborted); });
+  }
+  template <class... A>
+  void operator()(A&&... args) {
+    end([&](auto& outcome) { outcome = Completion<Args...>::of(std::forward<A>(args)...); });
+  }
+
+#if GMPCORO_ASIO_SLOTS
+  using cancellation_slot_type = GMPCORO_ASIO::cancellation_slot;
+  cancellation_slot_type get_cancellation_slot() const noexcept { return cancellation_ != nullptr ? cancellation_->slot() : cancellation_slot_type(); }
+#endif
+
+ private:
+  template <class F>
+  void end(F&& f) noexcept {
+#if GMPCORO_ASIO_SLOTS
+    if (cancellation_ != nullptr) cancellation_->over();
+#endif
+    Wait<Args...>* wait = std::exchange(wait_, nullptr);
+    try {
+      f(wait->outcome_);
+    } catch (...) {
+      wait->outcome_.failed_ = std::current_exception();
+    }
+    wait->resume();
+  }
+  Wait<Args...>* wait_;
+#if GMPCORO_ASIO_SLOTS
+  std::shared_ptr<Cancellation> cancellation_;
+#endif
 };
 
 /// What an operation is until it is awaited: how it begins. Of one type for each signature, since Asio's adapters ask for that.
 template <class... Args>
 struct Begin {
-  using Outcome = typename Completion<std::decay_t<Args>...>::Outcome;
   virtual ~Begin() = default;
   virtual void begin(Handler<std::decay_t<Args>...> handler) = 0;
-  void operator()(Waker<Outcome> waker) { begin(Handler<std::decay_t<Args>...>(std::move(waker))); }
+#if GMPCORO_ASIO_SLOTS
+  virtual std::shared_ptr<Cancellation> cancellation() const = 0;
+#endif
 };
 
 template <class Initiation, class Parameters, class... Args>
@@ -175,6 +300,14 @@ class BeginWith final : public Begin<Args...> {
   void begin(Handler<std::decay_t<Args>...> handler) override {
     std::apply([&](auto&&... each) { std::move(initiation_)(std::move(handler), std::move(each)...); }, std::move(parameters_));
   }
+#if GMPCORO_ASIO_SLOTS
+  std::shared_ptr<Cancellation> cancellation() const override {
+    if constexpr (requires { initiation_.get_executor(); })
+      return std::make_shared<CancellationOn<std::decay_t<decltype(initiation_.get_executor())>>>(initiation_.get_executor());
+    else
+      return nullptr;
+  }
+#endif
 
  private:
   Initiation initiation_;
@@ -184,20 +317,38 @@ class BeginWith final : public Begin<Args...> {
 template <class... Args>
 class [[nodiscard("co_await it: nothing has begun")]] Operation {
   using Start = Begin<Args...>;
-  using Inner = detail::SuspendOp<typename Start::Outcome, Start&>;
+  using Waits = Wait<std::decay_t<Args>...>;
+  using Given = typename decltype(Waits::outcome_)::Given;
 
  public:
   using operation_tag = void;
   class Awaiter : public detail::OperationAwaiter<Awaiter> {
    public:
-    Awaiter(detail::G* gp, Operation&& op) : detail::OperationAwaiter<Awaiter>(gp), start_(std::move(op.start_)), inner_(gp, Inner(*start_)) {}
+    Awaiter(detail::G* gp, Operation&& op) : detail::OperationAwaiter<Awaiter>(gp), start_(std::move(op.start_)), wait_(gp) {}
     bool await_ready() const noexcept { return false; }
-    bool suspend(detail::FrameLink& leaf) { return inner_.suspend_in(this->g_, leaf); }
-    typename Start::Outcome::Given await_resume() { return inner_.await_resume().give(); }
+    bool suspend(detail::FrameLink& leaf) {
+      detail::G* gp = this->g_;
+      wait_.g_ = gp;
+#if GMPCORO_ASIO_SLOTS
+      if (gp->withdrawal_ != nullptr) wait_.cancellation_ = start_->cancellation();  // under until()
+#endif
+      try {
+        start_->begin(Handler<std::decay_t<Args>...>(wait_));
+      } catch (...) {
+        if (!wait_.park(leaf)) throw;  // the handler went with it
+        return true;                   // it has been kept somewhere
+      }
+      if (wait_.park(leaf)) return true;
+      return detail::give_way(gp, leaf);
+    }
+#if GMPCORO_ASIO_SLOTS
+    bool withdrawn() const noexcept { return wait_.outcome_.aborted_ && detail::gives_up(wait_); }
+#endif
+    Given await_resume() { return wait_.outcome_.give(); }
 
    private:
     std::unique_ptr<Start> start_;
-    typename Inner::Awaiter inner_;
+    Waits wait_;
   };
 
   explicit Operation(std::unique_ptr<Start> start) noexcept : start_(std::move(start)) {}
@@ -270,3 +421,4 @@ class async_result<::gmp::GMPCORO_ASIO_WHICH::use_g_t, R(Args...)> {
 #undef GMPCORO_ASIO
 #undef GMPCORO_ASIO_SPACE
 #undef GMPCORO_ASIO_WHICH
+#undef GMPCORO_ASIO_SLOTS

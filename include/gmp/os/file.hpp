@@ -27,7 +27,7 @@ namespace gmp::os {
 ///     auto [text, err2] = co_await io::read_all(f);
 ///
 /// Errors read as Go's: "read /etc: is a directory", "write |1: broken pipe", "read f: file already closed".      Go: os.File.
-class File {
+class GMPCORO_EXPORT File {
  public:
   using shared_handle = void;  // io's readers and writers keep a copy of it, where they would keep a reference
 
@@ -38,7 +38,7 @@ class File {
   /// live until it returns, and no longer, also if it ended by a deadline, close() or until(): what the system cannot stop is waited for.      Go: Read.
   detail::FileReadOp read(io::Buffer buffer) const noexcept { return detail::FileReadOp(fd_.get(), buffer); }
   /// `auto [n, err] = co_await f.write(data);` writes all of it, or gives an error and how much went. A pipe that nobody reads any more: EPIPE, and
-  /// never SIGPIPE.      Go: Write.
+  /// no SIGPIPE; but of 1 and 2 (see from_fd) that, too, by which a program in a shell's pipeline ends, unless it ignores it.      Go: Write.
   detail::FileWriteOp write(io::ConstBuffer data) const noexcept { return detail::FileWriteOp(fd_.get(), data); }
 
   /// The same at an offset; the position stays as it is. Any number of these go on at once. pread() may give less than was asked for, and {0, errc::eof} at
@@ -85,8 +85,8 @@ class File {
 };
 
 /// `auto [f, err] = co_await os::open(path, O_RDWR | O_CREAT);` opens a file, close-on-exec. flags: of <fcntl.h>; mode: of one that is made, less the umask.
-/// A FIFO parks until its other end is opened, and until() gives that up under io_uring; under epoll it is waited for. "open /nowhere: no such file or
-/// directory".      Go: os.OpenFile.
+/// A FIFO parks until its other end is opened, and until() gives that up under io_uring, unless hundreds wait already; then, and under epoll, it is waited
+/// for. "open /nowhere: no such file or directory".      Go: os.OpenFile.
 [[nodiscard("co_await it")]] inline detail::OpenOp open(std::string_view path, int flags = 0, unsigned mode = 0644) {
   return detail::OpenOp(path, flags, mode);
 }
@@ -99,11 +99,11 @@ struct Pipe {
 };
 /// `auto [r, w, err] = os::pipe();` what is written to w is read from r. A read gives errc::eof when all writers are closed, a write EPIPE when all readers
 /// are.      Go: os.Pipe.
-Pipe pipe() noexcept;
+GMPCORO_EXPORT Pipe pipe() noexcept;
 
 /// A descriptor that the program has already: `auto [f, err] = os::from_fd(0, "stdin");`. From here on it is the File's, and closed with it. A pipe, terminal
 /// or socket is made non-blocking, also for whoever shares it by dup(2) or fork(2); all but 0, 1, 2 close-on-exec. What is no open descriptor: EBADF, and nothing
 /// was taken.      Go: os.NewFile.
-Result<File> from_fd(int fd, std::string_view name = {});
+GMPCORO_EXPORT Result<File> from_fd(int fd, std::string_view name = {});
 
 }  // namespace gmp::os

@@ -244,6 +244,27 @@ TEST(ContextGo, TheCauseIsWhatTheFirstOneSaid) {
   EXPECT_EQ(text_of(with_timeout(background(), 0s).context.cause()), "context deadline exceeded");
 }
 
+// XTestCause: WithDeadlineCause, WithTimeoutCause
+TEST(ContextGo, ADeadlineMayHaveACauseOfItsOwn) {
+  const auto why = std::make_exception_ptr(std::runtime_error("the budget is spent"));
+  EXPECT_EQ(text_of(with_timeout_cause(background(), 0s, why).context.cause()), "the budget is spent");
+  auto [passed, cancel_passed] = with_deadline_cause(background(), Clock::now() - 1s, std::runtime_error("too late"));
+  EXPECT_EQ(passed.err(), errc::deadline_exceeded);
+  EXPECT_EQ(text_of(passed.cause()), "too late");
+
+  auto [cancelled, cancel] = with_timeout_cause(background(), 1h, std::runtime_error("too late"));
+  EXPECT_FALSE(cancelled.cause());
+  cancel();
+  EXPECT_EQ(cancelled.err(), errc::canceled);
+  EXPECT_EQ(text_of(cancelled.cause()), "context canceled") << "it was not its deadline that ended it";
+
+  auto [parent, cancel_parent] = with_timeout_cause(background(), 5ms, std::runtime_error("parent's"));
+  auto [child, cancel_child] = with_timeout_cause(parent, 1h, std::runtime_error("child's"));
+  run([](Context ctx) -> Task<> { co_await ctx.done().recv(); }, child);
+  EXPECT_EQ(child.err(), errc::deadline_exceeded);
+  EXPECT_EQ(text_of(child.cause()), "parent's");
+}
+
 // XTestWithoutCancel
 TEST(ContextGo, WithoutCancelHasNoEnd) {
   const ContextKey<int> key;

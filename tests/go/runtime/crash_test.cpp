@@ -44,7 +44,7 @@ void expect_deadlock(child::Scenario scenario, std::size_t gs) {
   const auto outcome = child::run(scenario);
   EXPECT_EQ(outcome.status, 2) << outcome;
   // Where io_uring is refused, the line that says so comes first.
-  const std::size_t begin = outcome.err.starts_with("gmp: using epoll") ? outcome.err.find('\n') + 1 : 0;
+  const std::size_t begin = outcome.err.starts_with("gmpcoro: using epoll") ? outcome.err.find('\n') + 1 : 0;
   EXPECT_EQ(outcome.err.substr(begin, deadlock.size()), deadlock) << outcome;
   EXPECT_EQ(test::gs_dumped(outcome.err), gs) << outcome;
   EXPECT_EQ(outcome.out, "") << outcome;
@@ -205,6 +205,28 @@ TEST(GoCrash, APanicIsReportedThoughMainReturnsMeanwhile) {
         },
         "panic: crash");
   }
+}
+
+// What it deferred runs before it is printed; the others' frames are left as they are.
+TEST(GoCrash, APanicRunsTheDefersOfItsOwnGoroutineOnly) {
+  const auto died = child::run([] {
+    run([]() -> Task<> {
+      go([]() -> Task<> {
+        const auto never = defer([] { say("another's"); });
+        co_await sleep_for_ever();
+      });
+      go([]() -> Task<> {
+        const auto second = defer([] { say("its first"); });
+        const auto first = defer([] { say("its last"); });
+        co_await yield();
+        throw std::runtime_error("crash");
+      });
+      co_await sleep_for_ever();
+    });
+  });
+  EXPECT_EQ(died.status, 2) << died;
+  EXPECT_NE(died.err.find("its last\nits first\npanic: crash\n"), std::string::npos) << died;
+  EXPECT_EQ(died.err.find("another's"), std::string::npos) << died;
 }
 
 // Of two at once, one is reported, whole.

@@ -264,6 +264,29 @@ TEST(GoProc, ATimerIsServedThoughTwoAreAlwaysReady) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
 }
 
+// The P's own queue is never empty: what threads post lies in the global one, which has its turn all the same (Go's every 61st tick).
+TEST(GoProc, WhatThreadsPostIsServedThoughTheProcessorsOwnQueueIsNeverEmpty) {
+  std::atomic<bool> stop{false};
+  Executor ex({.procs = 1});
+  JoinHandle<std::int64_t> yields = ex.spawn([&stop]() -> Task<std::int64_t> {
+    std::int64_t turns = 0;
+    WaitGroup all_done;
+    for (int i = 0; i < 2; ++i) {
+      all_done.go([&]() -> Task<> {
+        while (!stop) {
+          ++turns;
+          co_await yield();
+        }
+      });
+    }
+    co_await all_done.wait();
+    co_return turns;
+  });
+  for (int i = 0; i < 100; ++i) ex.submit([] {}).get();
+  stop = true;
+  EXPECT_GT(yields.get(), 0);
+}
+
 // TestTimerFairness2: the same, with a system call between.
 TEST(GoProc, ATimerIsServedThoughTwoAreAlwaysInAndOutOfCalls) {
   std::atomic<int> timers{0};
@@ -355,7 +378,7 @@ TEST(GoProc, ABigNumberOfProcessorsWorksAndATooBigOneIsRefused) {
   EXPECT_EQ(big.err, "") << big;
   const auto too_big = child::run(scenario, {.environment = {"GMPMAXPROCS=1025"}});
   EXPECT_EQ(too_big.status, 0) << too_big;
-  EXPECT_EQ(too_big.err, "gmp: GMPMAXPROCS must be 1..1024, got \"1025\": ignored\n") << too_big;
+  EXPECT_EQ(too_big.err, "gmpcoro: GMPMAXPROCS must be 1..1024, got \"1025\": ignored\n") << too_big;
 }
 
 // TestLockOSThreadNesting: unlocked once less than locked it is still locked.

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
@@ -26,6 +28,7 @@
 namespace gmp::chan_test {
 namespace {
 
+using namespace std::chrono_literals;
 using test::Fragile;
 using test::MoveFailed;
 using test::Nothing;
@@ -64,6 +67,30 @@ TEST(ChanHandle, CopiesAreTheSameChannel) {
   EXPECT_EQ(Chan<int>(), Chan<int>());
 }
 
+/// Incomplete where it names the channels, as Go's type request struct { reply chan request }.
+struct Request {
+  Request() noexcept {}
+  explicit Request(int x, Chan<Request> to) noexcept : value(x), reply(std::move(to)) {}
+  int value = 0;
+  Chan<Request> reply;
+  SendChan<Request> out;
+  RecvChan<Request> in;
+};
+
+TEST(ChanHandle, AStructMayHoldChannelsOfItself) {
+  on_executor([]() -> Task<> {
+    const auto requests = make_chan<Request>();
+    auto server = spawn([requests]() -> Task<> {
+      auto r = co_await requests.recv();
+      co_await r->reply.send(Request(r->value + 1, {}));
+    });
+    const auto answers = make_chan<Request>(1);
+    co_await requests.send(Request(1, answers));
+    EXPECT_EQ((co_await answers.recv())->value, 2);
+    co_await server;
+  });
+}
+
 TEST(ChanHandle, TheLastOneTakesTheValuesWithIt) {
   {
     auto ch = make_chan<Token>(5);
@@ -99,6 +126,19 @@ TEST(ChanHandle, AbsurdCapacitiesAreRefused) {
   const auto counted = make_chan<Nothing>(std::size_t{1} << 62);  // they are counted, not kept
   EXPECT_TRUE(counted.try_send(Nothing()));
   EXPECT_EQ(counted.size(), 1u);
+}
+
+TEST(ChanHandle, TheLastOneIsNotDroppedWhileSomebodyWaits) {
+  const auto died = test::child::run([] {
+    run([]() -> Task<> {
+      auto ch = std::make_unique<Chan<int>>(make_chan<int>());
+      go([lent = ch.get()]() -> Task<> { co_await lent->recv(); });
+      co_await until_waiting(receiving, 1);
+      ch.reset();
+    });
+  });
+  EXPECT_EQ(died.status, 2) << died;
+  EXPECT_EQ(died.err, "fatal error: a channel was destroyed while a goroutine waits on it: who waits must hold a handle of its own\n");
 }
 
 // ---- values
@@ -211,6 +251,25 @@ TEST(Chan, ASendIsACopyOrAMove) {
     EXPECT_EQ(moved, "");  // NOLINT(bugprone-use-after-move): that it went is the claim
     for (int i = 0; i < 3; ++i) EXPECT_EQ(co_await ch.recv(), constant);
     EXPECT_EQ(co_await ch.recv(), "a literal");
+  });
+}
+
+// An operation is a description that may be awaited later: what it was made of may be gone then.
+TEST(Chan, ASendHasTheNumberItWasMadeWith) {
+  on_executor([]() -> Task<> {
+    const auto ch = make_chan<int>(3);
+    const auto make = [&ch](int n) {
+      int local = n;
+      return std::pair(ch.send(n + 1), ch.send(std::move(local)));
+    };
+    auto [by_temporary, by_rvalue] = make(7);
+    const auto unmake = [](int n) { return n * n; };
+    EXPECT_EQ(unmake(3), 9);  // where the others lay
+    co_await std::move(by_temporary);
+    const std::error_code err = co_await timeout(1h, std::move(by_rvalue));
+    EXPECT_FALSE(err);
+    EXPECT_EQ(co_await ch.recv(), 8);
+    EXPECT_EQ(co_await ch.recv(), 7);
   });
 }
 

@@ -1,6 +1,8 @@
 // tests/unit/context/until_test.cpp — until and timeout: each operation that parks is given up whole, or done.
 // Go: none.  Room: context (floor 5).
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -20,6 +22,7 @@
 #include "gmp/go.hpp"
 #include "gmp/io.hpp"
 #include "gmp/net.hpp"
+#include "gmp/os.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
 #include "support/burn.hpp"
@@ -481,6 +484,48 @@ TEST(UntilNet, ABufferedWriterGoesOnAfterwards) {
     EXPECT_FALSE(co_await timeout(10s, w.flush()));
     a.close_write();
     EXPECT_EQ(co_await rest, all + "the end");
+  });
+}
+
+// A destructor in a frame of an executor that is torn down cancels what gs of another one wait for: these are given up as ever.
+TEST(Until, CancelledByAnotherExecutorsTeardown) {
+  struct Canceller {
+    explicit Canceller(CancelFunc c) : cancel(std::move(c)) {}
+    ~Canceller() { cancel(); }
+    Canceller(const Canceller&) = delete;
+    Canceller& operator=(const Canceller&) = delete;
+    CancelFunc cancel;
+  };
+  on_executor([]() -> Task<> {
+    auto other = std::make_unique<Executor>(Options{.procs = 1});
+    auto [ctx, cancel] = with_cancel(background());
+    std::atomic<bool> parked{false};
+    other->go([](CancelFunc c, std::atomic<bool>& tell) -> Task<> {
+      const Canceller local(std::move(c));
+      tell = true;
+      co_await make_chan<int>().recv();
+    }, cancel, std::ref(parked));
+
+    const test::ConnPair tcp = co_await test::conn_pair();
+    auto [near, far] = net::pipe();
+    Mutex mu;
+    const auto hold = co_await mu.scoped_lock();
+    auto ch = make_chan<int>();
+    std::vector<JoinHandle<std::error_code>> waiting;
+    char a[1], b[1];
+    const int event = ::eventfd(0, EFD_CLOEXEC);
+    waiting.push_back(spawn([&]() -> Task<std::error_code> { co_return (co_await until(ctx, tcp.a.read(a))).err; }));
+    waiting.push_back(spawn([&]() -> Task<std::error_code> { co_return (co_await until(ctx, near.read(b))).err; }));
+    waiting.push_back(spawn([&]() -> Task<std::error_code> { co_return (co_await until(ctx, os::wait_readable(event))); }));
+    waiting.push_back(spawn([&]() -> Task<std::error_code> { co_return (co_await until(ctx, mu.lock())); }));
+    waiting.push_back(spawn([&]() -> Task<std::error_code> { co_return (co_await until(ctx, ch.recv())).err; }));
+    co_await test::until_waiting(WaitReason::io_wait, 3);
+    co_await test::until_waiting(WaitReason::chan_receive, 1);
+    co_await test::until_waiting(WaitReason::mutex_lock, 1);
+    while (!parked) co_await yield();
+    co_await blocking([&] { other.reset(); });
+    for (auto& g : waiting) EXPECT_EQ(co_await g, errc::canceled);
+    ::close(event);
   });
 }
 

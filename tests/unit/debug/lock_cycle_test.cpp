@@ -206,7 +206,7 @@ void expect_report(const child::Outcome& died, int gs, std::initializer_list<con
   ASSERT_EQ(died.status, 0) << died;
   EXPECT_EQ(died.out, "goes on\n") << died;
   EXPECT_EQ(count(died.err, "lock cycle of "), 1) << died;
-  EXPECT_TRUE(died.err.starts_with("gmp: lock cycle of " + std::to_string(gs) + " goroutine")) << died;
+  EXPECT_TRUE(died.err.starts_with("gmpcoro: lock cycle of " + std::to_string(gs) + " goroutine")) << died;
   for (const char* part : parts) EXPECT_TRUE(std::regex_search(died.err, std::regex(part))) << part << "\n" << died;
 }
 

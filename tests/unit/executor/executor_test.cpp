@@ -272,7 +272,7 @@ TEST(ExecutorOptions, ProcsFromTheEnvironment) {
     const auto outcome = with(bad);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_EQ(outcome.out, empty.out) << bad;  // as if it were not set
-    EXPECT_EQ(outcome.err, std::string("gmp: GMPMAXPROCS must be 1..1024, got \"") + bad + "\": ignored\n");
+    EXPECT_EQ(outcome.err, std::string("gmpcoro: GMPMAXPROCS must be 1..1024, got \"") + bad + "\": ignored\n");
   }
 }
 
@@ -290,7 +290,7 @@ TEST(ExecutorOptions, ThreadsCarryTheName) {
   Executor ex({.procs = 1, .name = "mine"});
   EXPECT_EQ(ex.run([] { return thread_name(); }).substr(0, 5), "mine/");
   Executor long_name({.procs = 1, .name = "a name beyond what the kernel takes"});
-  EXPECT_EQ(long_name.run([] { return thread_name(); }).substr(0, 6), "a name");
+  EXPECT_EQ(long_name.run([] { return thread_name(); }), "a name beyond/0");  // cut, so that each has its number
 }
 
 TEST(ExecutorOptions, ThreadHooksRunOnEachMOnceEach) {

@@ -157,6 +157,20 @@ TEST(Run, InsideAGoroutineIsALogicError) {
   });
 }
 
+// What is written for plain threads, and runs gs of its own, may be called there.
+TEST(Run, InsideBlockingIsAPlainThreads) {
+  Executor ex({.procs = 1}), other({.procs = 1});
+  const int sum = ex.run([&]() -> Task<int> {
+    co_return co_await blocking([&] {
+      int n = run(twice_later, 1);
+      n += other.run(twice_later, 10);
+      n += ex.run(twice_later, 100);
+      return n;
+    });
+  });
+  EXPECT_EQ(sum, 222);
+}
+
 TEST(Run, TheMainGoroutinesFrameIsGoneWhenRunReturns) {
   Journal journal;
   run([&journal]() -> Task<> {

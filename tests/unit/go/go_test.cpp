@@ -180,6 +180,33 @@ TEST(Go, ReferenceParametersOfACoroutineReferToTheCopies) {
   EXPECT_EQ(alive, 0);
 }
 
+/// Refers to what it was made of, as std::string_view and std::span do.
+struct View {
+  View(const Probe& of) : seen(&of) {}  // NOLINT: implicit, as theirs
+  const Probe* seen;
+};
+
+TEST(Go, AnArgumentThatAParameterOnlyRefersToLivesUntilTheEnd) {
+  std::atomic<int> alive{0}, ended{0};
+  run([&]() -> Task<> {
+    const auto body = [](View view, std::atomic<int>* living, std::atomic<int>* over) -> Task<> {
+      co_await sleep(1ms);
+      EXPECT_EQ(*living, 1);
+      if (*living == 1) {
+        EXPECT_EQ(view.seen->value(), 7);
+      }
+      ++*over;
+    };
+    go(body, Probe(alive, 7), &alive, &ended);
+    co_await until_true([&] { return ended == 1 && alive == 0; });
+    go(+body, Probe(alive, 7), &alive, &ended);
+    co_await until_true([&] { return ended == 2 && alive == 0; });
+    JoinHandle<void> h = spawn(body, Probe(alive, 7), &alive, &ended);
+    co_await h;
+  });
+  EXPECT_EQ(alive, 0);
+}
+
 TEST(Go, MoveOnlyArgumentsAndCallables) {
   std::atomic<int> alive{0};
   run([&alive]() -> Task<> {
@@ -404,6 +431,16 @@ TEST(Go, AFunctionThatThrowsBeforeItReturnsItsTaskEndsAsThatGoroutinesException)
     }
     EXPECT_EQ(text, "not even a coroutine");
   });
+  int panics = 0;
+  Executor ex({.procs = 1, .on_panic = [&panics](std::exception_ptr, const GInfo& g) { panics += g.id > 1; }});
+  ex.run([]() -> Task<> {
+    go([](int x) -> Task<int> {
+      if (x != 0) throw std::runtime_error("not even a coroutine");
+      return twice_later(x);
+    }, 1);
+    while (num_goroutine() > 1) co_await yield();
+  });
+  EXPECT_EQ(panics, 1);
 }
 
 }  // namespace

@@ -14,7 +14,9 @@
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
+#include "support/child.hpp"
 #include "support/scale.hpp"
+#include "unit/sync/parked.hpp"
 #include "unit/task/probe.hpp"
 
 namespace gmp::join_test {
@@ -320,6 +322,40 @@ TEST(Join, AJoinerSeesAllThatTheGoroutineDid) {
   int plain = 0;
   ex.spawn([&plain] { plain = 5; }).get();
   EXPECT_EQ(plain, 5);
+}
+
+// The g has not failed: its executor was stopped. Who joins is told, each way; who drops the handle has done nothing wrong.
+TEST(Join, AHandleMayOutliveTheExecutorThatWasStopped) {
+  const auto ended = test::child::run([] {
+    std::vector<JoinHandle<int>> dropped;
+    JoinHandle<int> got, joined, unborn;
+    Executor other({.procs = 1});
+    {
+      Executor ex({.procs = 1});
+      for (int i = 0; i < 2; ++i) dropped.push_back(ex.spawn(after, 24h, 1));
+      got = ex.spawn(after, 24h, 1);
+      joined = ex.spawn(after, 24h, 1);
+      ex.go([&unborn]() -> Task<> {
+        auto at_the_end = defer([&unborn] { unborn = spawn([] { return 1; }); });
+        co_await sleep(24h);
+      });
+      test::wait_until_parked(ex, 5, "sleep");
+      dropped.pop_back();
+    }
+    const auto told = [](auto f) {
+      try {
+        f();
+      } catch (const std::runtime_error& error) {
+        return std::string(error.what());
+      }
+      return std::string("no runtime_error");
+    };
+    if (!got.done() || !unborn.done()) std::exit(1);
+    if (told([&] { got.get(); }) != "executor stopped" || told([&] { unborn.get(); }) != "executor stopped") std::exit(2);
+    if (told([&] { other.run([&joined]() -> Task<int> { co_return co_await joined; }); }) != "executor stopped") std::exit(3);
+  });
+  EXPECT_EQ(ended.status, 0) << ended;
+  EXPECT_EQ(ended.err, "");
 }
 
 }  // namespace

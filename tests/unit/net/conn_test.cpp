@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -127,6 +128,25 @@ TEST(Conn, NoBytesAreReadAndWrittenAtOnce) {
     EXPECT_EQ(closed, errc::closed);
     auto [n3, closed_too] = co_await pair.a.write("");
     EXPECT_EQ(closed_too, errc::closed);
+  });
+}
+
+// The system refuses more than SSIZE_MAX, and moves less than 2 GiB in one call.
+TEST(Conn, ABufferBeyondAllSizesIsReadInto) {
+  on_executor([]() -> Task<> {
+    const ConnPair pair = co_await conn_pair();
+    const net::PacketConn pc = net::listen_packet("udp", "127.0.0.1:0").value();
+    char room[16];
+    for (const std::size_t size : {std::size_t{1} << 31, SIZE_MAX / 2 + 1, SIZE_MAX}) {
+      static_cast<void>((co_await pair.b.write("hello")).value());
+      const auto read = co_await pair.a.read(io::Buffer(room, size));
+      EXPECT_EQ(read.message(), "");
+      EXPECT_EQ(read.get<0>(), 5u);
+      static_cast<void>((co_await pc.write_to("datagram", pc.local_addr())).value());
+      const auto received = co_await pc.read_from(io::Buffer(room, size));
+      EXPECT_EQ(received.message(), "");
+      EXPECT_EQ(received.get<0>().n, 8u);
+    }
   });
 }
 

@@ -187,6 +187,24 @@ TEST(Deadline, ClearedWhileParkedItDoesNotEnd) {
   });
 }
 
+// It has passed, and is taken back before the g runs: Go does not report it.
+TEST(Deadline, APastOneThatIsTakenBackAtOnceIsAsIfItHadNotBeen) {
+  Executor ex(Options{.procs = 1});  // so the reader does not run between the two
+  ex.run([]() -> Task<> {
+    const ConnPair pair = co_await conn_pair();
+    for (int round = 0; round < 100; ++round) {
+      auto reader = spawn(read_once(pair.a));
+      co_await until_parked_or_done(reader);
+      pair.a.set_deadline(Clock::now());
+      pair.a.set_deadline(time_point{});
+      static_cast<void>((co_await pair.b.write("x")).value());
+      const auto read = co_await reader;
+      EXPECT_EQ(read.message(), "");
+      EXPECT_EQ(read.get<0>(), 1u);
+    }
+  });
+}
+
 TEST(Deadline, TheSidesAreApart) {
   on_executor([]() -> Task<> {
     const ConnPair pair = co_await conn_pair();

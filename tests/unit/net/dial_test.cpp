@@ -264,6 +264,13 @@ TEST(LookupHost, NumbersNamesAndStrangers) {
     const auto stranger = co_await net::lookup_host(name);
     EXPECT_FALSE(stranger);
     EXPECT_TRUE(stranger.message().starts_with("lookup " + name + ": ")) << stranger.message();
+    const std::string cut("localhost\0.example", 18);  // not what stands before the zero byte
+    const auto cut_off = co_await net::lookup_host(cut);
+    EXPECT_EQ(cut_off.message(), "lookup " + cut + ": no such host");
+    const auto no_conn = co_await net::dial("tcp", cut + ":80");
+    EXPECT_EQ(no_conn.message(), "dial tcp: lookup " + cut + ": no such host");
+    const auto no_port = co_await net::dial("tcp", "127.0.0.1:" + std::string("http\0x", 6));
+    EXPECT_EQ(no_port.err, errc::unknown_port);
     const auto empty = co_await net::lookup_host("");
     EXPECT_EQ(empty.message(), "lookup : no such host");
     // Given up while the resolver is at it: it ends by itself, later.

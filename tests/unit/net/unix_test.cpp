@@ -112,6 +112,10 @@ TEST(Unix, WhereItCannotBe) {
     EXPECT_EQ(too_long.message(), "dial unix: address " + longest + ": invalid argument (a path has at most 107 bytes)");
     const auto other = co_await net::dial("unixpacket", path);
     EXPECT_EQ(other.message(), "dial unixpacket " + path + ": connect: protocol wrong type for socket");
+    const std::string cut = path + std::string("\0x", 2);  // not what stands before it
+    EXPECT_EQ(net::listen("unix", cut).message(), "listen unix: address " + cut + ": invalid argument");
+    const auto cut_off = co_await net::dial("unix", cut);
+    EXPECT_EQ(cut_off.message(), "dial unix: address " + cut + ": invalid argument");
     const auto empty = co_await net::dial("unix", "");
     EXPECT_EQ(empty.message(), "dial unix: missing address");
     // A file that nobody listens at: what a server that was killed leaves.

@@ -23,11 +23,15 @@ std::function<std::int32_t(IoOp*, std::int32_t)> inject = [](IoOp*, std::int32_t
 
 #define make_uring_poller make_seamed_uring_poller
 #define uring_refused seamed_uring_refused
+#define uring_opens_max seamed_uring_opens_max
+#define throw_uring_refused throw_seamed_uring_refused
 #define fall_asleep(bell) (before_sleep(), fall_asleep(bell))
 #define GMPCORO_INJECT(op, result) inject(op, result)
 namespace gmp::detail {
 std::unique_ptr<Poller> make_seamed_uring_poller(unsigned entries);
 const std::string& seamed_uring_refused();
+unsigned seamed_uring_opens_max() noexcept;
+[[noreturn]] void throw_seamed_uring_refused();
 }  // namespace gmp::detail
 #include "../../../src/netpoll/uring.cpp"
 

@@ -98,6 +98,15 @@ TEST(Exec, ErrorsOfStartReadAsGos) {
     elsewhere.dir = dir.path("gone");
     const auto no_dir = co_await os::run(elsewhere);
     EXPECT_EQ(no_dir.message(), "chdir " + dir.path("gone") + ": no such file or directory");
+    const std::string cut("echo\0x", 6);
+    for (const Command& command : {Command(cut), Command("/bin/echo", cut)}) {
+      const auto not_run = co_await os::run(command);
+      EXPECT_EQ(not_run.err, std::errc::invalid_argument) << not_run.message();
+    }
+    Command cut_off("/bin/echo");
+    cut_off.env = std::vector<std::string>{"A=" + cut};
+    const auto no_env = co_await os::run(cut_off);
+    EXPECT_EQ(no_env.message(), "fork/exec /bin/echo: invalid argument");
     const auto none = co_await os::run(Command());
     EXPECT_EQ(none.message(), "exec: no command: invalid argument");
   });

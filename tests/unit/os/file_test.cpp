@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -22,6 +24,7 @@
 #include "gmp/io.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "support/child.hpp"
 #include "support/files.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -31,6 +34,7 @@ namespace gmp::file_test {
 namespace {
 
 using namespace std::chrono_literals;
+namespace child = test::child;
 using test::Clock;
 using test::leaving_no_fds;
 using test::on_executor;
@@ -92,6 +96,22 @@ TEST(File, ALargeOneComesAndGoesWhole) {
     const auto all = co_await io::read_all(in);
     EXPECT_TRUE(all.value() == bytes);
   });
+}
+
+TEST(File, MoreThanOneCallTakesIsWrittenWhole) {
+  static constexpr std::size_t size = std::size_t{5} << 30;  // of zeros, which take no memory
+  void* const zeros = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(zeros, MAP_FAILED);
+  on_executor([zeros]() -> Task<> {
+    const os::File null = (co_await os::open("/dev/null", O_WRONLY)).value();
+    const auto wrote = co_await null.write(io::ConstBuffer(zeros, size));
+    EXPECT_EQ(wrote.message(), "");
+    EXPECT_EQ(wrote.get<0>(), size);
+    const auto at = co_await null.pwrite(io::ConstBuffer(zeros, size), 0);
+    EXPECT_EQ(at.message(), "");
+    EXPECT_EQ(at.get<0>(), size);
+  });
+  ::munmap(zeros, size);
 }
 
 TEST(File, ErrorsReadAsGos) {
@@ -277,6 +297,35 @@ TEST(File, OpenOfAFifoThatNobodyOpensCanBeGivenUpInTheRing) {
   });
 }
 
+// More than the kernel has threads for: each waits in one for the other end.
+TEST(File, OpensThatWaitHoldUpNoOtherFile) {
+  const TempDir dir;
+  const std::string file = dir.with("f", "content");
+  on_executor([&]() -> Task<> {
+    const auto fifo = [&dir](std::int64_t i) { return dir.path("fifo" + std::to_string(i)); };
+    const auto open_all = [&fifo](WaitGroup& opened, int flags) {
+      for (std::int64_t i = 0; i < 300; ++i) {
+        opened.go([path = fifo(i), flags]() -> Task<> {
+          const auto f = co_await os::open(path, flags);
+          EXPECT_EQ(f.message(), "");
+        });
+      }
+    };
+    for (std::int64_t i = 0; i < 300; ++i) EXPECT_EQ(::mkfifo(fifo(i).c_str(), 0600), 0);
+    WaitGroup readers, writers;
+    open_all(readers, O_RDONLY);
+    co_await until_parked(300);
+    const os::File f = (co_await os::open(file, O_RDWR)).value();
+    const std::string got = (co_await io::read_all(f)).value();
+    EXPECT_EQ(got, "content");
+    const auto synced = co_await f.fsync();
+    EXPECT_FALSE(synced);
+    open_all(writers, O_WRONLY);
+    co_await writers.wait();
+    co_await readers.wait();
+  });
+}
+
 // The executor stops at any moment of their work: nothing is left open, and nothing is written to memory that is gone.
 TEST(File, GsThatAreStoppedLeaveNothing) {
   const TempDir dir;
@@ -456,6 +505,34 @@ TEST(FromFd, TakesWhateverItIs) {
     const std::uint64_t n = co_await waiter;
     EXPECT_EQ(n, 3u);
   });
+}
+
+/// Status 3: it was told.
+void write_where_nobody_reads(int number) {
+  auto [reader, writer, err] = os::pipe();
+  ::dup2(writer.native_handle(), number);
+  reader.close();
+  const auto write = [](int number) -> Task<> {
+    const os::File out = os::from_fd(number, "out").value();
+    const auto wrote = co_await out.write("nobody reads it");
+    ::_exit(wrote.message() == "write out: broken pipe" ? 3 : 4);
+  };
+  run(write, number);
+}
+
+// As of any program in a shell's pipeline that nobody reads.
+TEST(FromFd, ABrokenStandardOutputEndsTheProgramUnlessItIgnoresThat) {
+  for (const child::Scenario scenario : {child::Scenario([] { write_where_nobody_reads(1); }), child::Scenario([] { write_where_nobody_reads(2); })}) {
+    const auto ended = child::run(scenario);
+    EXPECT_EQ(ended.signal, SIGPIPE) << ended;
+  }
+  const auto another = child::run([] { write_where_nobody_reads(100); });
+  EXPECT_EQ(another.status, 3) << another;
+  const auto ignored = child::run([] {
+    ::signal(SIGPIPE, SIG_IGN);
+    write_where_nobody_reads(1);
+  });
+  EXPECT_EQ(ignored.status, 3) << ignored;
 }
 
 TEST(FromFd, ATerminalIsWaitedForByThePoller) {

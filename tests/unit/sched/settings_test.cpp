@@ -39,10 +39,10 @@ TEST(Settings, DebugNamesWhatItDoesNotUnderstand) {
   EXPECT_TRUE(some.scheddetail);
   EXPECT_EQ(some.schedtrace_ms, 0);
   EXPECT_EQ(said,
-            "gmp: GMPDEBUG: hog=2: must be 0 or 1: ignored\n"
-            "gmp: GMPDEBUG: gctrace=1: there are hog, lockcycle, schedtrace and scheddetail: ignored\n"
-            "gmp: GMPDEBUG: schedtrace=-1: must be milliseconds, 0 to 3600000: ignored\n"
-            "gmp: GMPDEBUG: lockcycle: must be 0 or 1: ignored\n");
+            "gmpcoro: GMPDEBUG: hog=2: must be 0 or 1: ignored\n"
+            "gmpcoro: GMPDEBUG: gctrace=1: there are hog, lockcycle, schedtrace and scheddetail: ignored\n"
+            "gmpcoro: GMPDEBUG: schedtrace=-1: must be milliseconds, 0 to 3600000: ignored\n"
+            "gmpcoro: GMPDEBUG: lockcycle: must be 0 or 1: ignored\n");
   EXPECT_EQ(parsed("schedtrace=3600001").schedtrace_ms, 0);
   EXPECT_EQ(parsed("schedtrace=99999999999999999999").schedtrace_ms, 0);
 }

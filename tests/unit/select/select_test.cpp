@@ -290,6 +290,31 @@ TEST(Select, ACaseOfASetHoldsItsChannelAndItsValue) {
   });
 }
 
+// Go: reflect.Select has the values from when its cases were made.
+TEST(Select, ACaseOfASetHasTheNumberItWasMadeWith) {
+  on_executor([]() -> Task<> {
+    std::vector<Chan<int>> chans;
+    for (int i = 0; i < 4; ++i) chans.push_back(make_chan<int>());
+    std::vector<SelectCase> cases;
+    for (int i = 0; i < 4; ++i) {
+      if (i % 2 == 0)
+        cases.push_back(send(chans[static_cast<std::size_t>(i)], i));
+      else
+        cases.push_back(send(chans[static_cast<std::size_t>(i)], i * 10 + 1));
+    }
+    for (int i = 0; i < 4; ++i) {
+      auto receiver = spawn([ch = chans[static_cast<std::size_t>(i)]]() -> Task<int> { co_return *co_await ch.recv(); });
+      const int made_with = i % 2 == 0 ? i : i * 10 + 1;
+      EXPECT_EQ(co_await select(cases), i);
+      EXPECT_EQ(co_await receiver, made_with);
+    }
+    auto one = send(chans[0], 7);
+    auto receiver = spawn([ch = chans[0]]() -> Task<int> { co_return *co_await ch.recv(); });
+    EXPECT_EQ(co_await select(std::move(one)), 0);
+    EXPECT_EQ(co_await receiver, 7);
+  });
+}
+
 TEST(Select, BadInput) {
   on_executor([]() -> Task<> {
     std::string two, many;

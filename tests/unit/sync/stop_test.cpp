@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmp/chan.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/sync.hpp"
@@ -389,6 +390,7 @@ TEST(SyncStop, NothingThatADestructorCallsThrowsOrPrintsOrEndsTheProcess) {
     RWMutex rw;
     WaitGroup wg;
     Semaphore sem(1);
+    const auto ch = make_chan<int>();
     Executor ex({.procs = 1});
     ex.go([&]() -> Task<> {
       auto misuse = defer([&] {
@@ -402,11 +404,18 @@ TEST(SyncStop, NothingThatADestructorCallsThrowsOrPrintsOrEndsTheProcess) {
         wg.go([] { std::abort(); });
         static_cast<void>(mu.try_lock());
         mu.unlock();
+        Chan<int>().close();
+        for (int i = 0; i < 2; ++i) ch.close();
+        static_cast<void>(ch.try_send(1));
+        ch.send_blocking(1);
+        static_cast<void>(spawn([] { std::abort(); }));
+        ex.stop();
       });
       co_await sleep(24h);
     });
     test::wait_until_parked(ex, 1, "sleep");
     ex.stop();
+    if (!ch.drained()) std::exit(1);
     if (!mu.try_lock() || !rw.try_lock() || !sem.try_acquire()) std::exit(1);
     wg.wait_blocking();
   });

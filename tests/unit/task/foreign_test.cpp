@@ -353,5 +353,74 @@ TEST(Foreign, ManyAtOnceFromManyThreads) {
   EXPECT_EQ(sum, 10 * each);
 }
 
+// Keeps the handle for the test.
+struct Kept {
+  explicit Kept(std::atomic<void*>& where) : kept(&where) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept { kept->store(handle.address()); }
+  void await_resume() const noexcept {}
+  std::atomic<void*>* kept;
+};
+
+TEST(Foreign, ResumedWhenTheExecutorIsGoneItDoesNothing) {
+  std::atomic<void*> kept{nullptr};
+  std::atomic<bool> went_on{false};
+  ::testing::internal::CaptureStderr();
+  {
+    Executor ex({.procs = 1, .stop_grace = 0s});
+    ex.go([&]() -> Task<> {
+      co_await Kept(kept);
+      went_on = true;
+    });
+    while (kept.load() == nullptr) std::this_thread::yield();
+  }
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("left in a foreign await"), std::string::npos);
+  std::coroutine_handle<>::from_address(kept.load()).resume();
+  EXPECT_FALSE(went_on);
+}
+
+// Whichever comes first: it is destroyed as any other, or left and never touched.
+TEST(Foreign, ResumedWhileTheExecutorStops) {
+  const auto rounds = static_cast<int>(test::scaled(400, 20));
+  int destroyed = 0;
+  ::testing::internal::CaptureStderr();
+  for (int round = 0; round < rounds; ++round) {
+    struct Told {
+      explicit Told(std::atomic<int>& of) : count(&of) {}
+      ~Told() { ++*count; }
+      Told(const Told&) = delete;
+      Told& operator=(const Told&) = delete;
+      std::atomic<int>* count;
+    };
+    constexpr int each = 8;
+    std::atomic<int> ended{0};
+    std::vector<std::atomic<void*>> kept(each);
+    std::atomic<bool> go_on{false};
+    std::jthread other([&] {
+      while (!go_on) std::this_thread::yield();
+      for (auto& one : kept) std::coroutine_handle<>::from_address(one.load()).resume();
+    });
+    {
+      Executor ex({.procs = 2, .stop_grace = 0s});
+      for (auto& one : kept)
+        ex.go(
+            [](std::atomic<int>& of, std::atomic<void*>& where) -> Task<> {
+              const Told told(of);
+              co_await Kept(where);
+            },
+            std::ref(ended), std::ref(one));
+      for (auto& one : kept)
+        while (one.load() == nullptr) std::this_thread::yield();
+      go_on = true;
+      for (int i = round % 64 * 16; i > 0; --i) std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+    other.join();
+    destroyed += ended;
+    EXPECT_LE(ended, each);
+  }
+  static_cast<void>(::testing::internal::GetCapturedStderr());
+  EXPECT_GT(destroyed, 0);
+}
+
 }  // namespace
 }  // namespace gmp::foreign_test

@@ -239,6 +239,124 @@ TEST(MemoryNet, AResetIsToldOnce) {
   });
 }
 
+Task<std::pair<std::string, net::Addr>> next(net::PacketConn from, std::size_t most = 100) {
+  std::string bytes(most, '\0');
+  const auto r = co_await from.read_from(bytes);
+  bytes.resize(r.get<0>().n);
+  co_return std::pair(r ? bytes : r.message(), r.get<0>().addr);
+}
+net::PacketConn packets(std::string_view network = "udp", std::string_view address = "127.0.0.1:0") {
+  auto conn = net::listen_packet(network, address);
+  EXPECT_TRUE(conn) << conn.message();
+  return std::move(conn).value();
+}
+
+TEST(MemoryNet, DatagramsKeepTheirBoundsAndTellWhoSentThem) {
+  testing::run([]() -> Task<> {
+    const net::PacketConn server = packets(), stranger = packets();
+    EXPECT_EQ(server.native_handle(), -1);
+    const net::Conn conn = (co_await net::dial("udp", server.local_addr().to_string())).value();
+    EXPECT_EQ(conn.remote_addr(), server.local_addr());
+    EXPECT_TRUE(conn.local_addr().is_loopback());
+    for (const std::string_view data : {"first", "", "third"}) {
+      const auto wrote = co_await conn.write(data);
+      EXPECT_EQ(wrote.value(), data.size());
+    }
+    for (const std::string_view data : {"first", "", "third"}) {
+      const auto got = co_await next(server);
+      EXPECT_EQ(got, std::pair(std::string(data), conn.local_addr()));
+    }
+    static_cast<void>((co_await stranger.write_to("not for it", conn.local_addr())).value());
+    for (const std::string_view data : {"answer", "", "more"}) static_cast<void>((co_await server.write_to(data, conn.local_addr())).value());
+    const std::string cut = co_await read_some(conn, 4), empty = co_await read_some(conn), more = co_await read_some(conn);
+    EXPECT_EQ(cut, "answ");
+    EXPECT_EQ(empty, "");
+    EXPECT_EQ(more, "more");
+    const auto big = co_await server.write_to(std::string(70'000, 'b'), conn.local_addr());
+    EXPECT_EQ(big.message(), "write udp " + server.local_addr().to_string() + "->" + conn.local_addr().to_string() + ": sendto: message too long");
+    auto reader = spawn(read_some(conn, 100));
+    co_await gmp::sleep(1s);
+    EXPECT_FALSE(reader.done());
+    static_cast<void>((co_await server.write_to("at last", conn.local_addr())).value());
+    const std::string last = co_await reader;
+    EXPECT_EQ(last, "at last");
+  });
+}
+
+TEST(MemoryNet, DatagramsForNobodyAndTooManyAreLost) {
+  testing::run([]() -> Task<> {
+    const net::PacketConn a = packets();
+    const net::Addr gone = packets().local_addr();
+    const auto lost = co_await a.write_to("x", gone);
+    EXPECT_TRUE(lost) << lost.message();
+    const auto nowhere = co_await a.write_to("x", gone.with_port(0));
+    EXPECT_EQ(nowhere.err, std::errc::invalid_argument);
+    const net::Conn conn = (co_await net::dial("udp", gone.to_string())).value();
+    auto reader = spawn(read_some(conn, 100));
+    co_await gmp::sleep(1s);
+    static_cast<void>((co_await conn.write("hello?")).value());
+    const std::string told = co_await reader;
+    EXPECT_EQ(told, "read udp " + conn.local_addr().to_string() + "->" + gone.to_string() + ": read: connection refused");
+    const auto again = co_await conn.write("hello?");
+    EXPECT_TRUE(again) << again.message();
+    const auto refused = co_await conn.write("hello?");
+    EXPECT_EQ(refused.err, std::errc::connection_refused);
+    int sent = 0, came = 0;
+    for (; sent < 300; ++sent) static_cast<void>((co_await a.write_to(std::string(1000, 'm'), a.local_addr())).value());
+    a.set_read_deadline(testing::now() + 1s);
+    while ((co_await next(a, 1000)).first.size() == 1000) ++came;
+    EXPECT_GT(came, 100);
+    EXPECT_LT(came, sent);
+  });
+}
+
+TEST(MemoryNet, DatagramsAndTheirDeadlinesAndEnds) {
+  testing::run([]() -> Task<> {
+    const net::PacketConn a = packets();
+    const std::string where = "read udp " + a.local_addr().to_string();
+    const auto begin = testing::now();
+    a.set_read_deadline(begin + 1h);
+    const auto late = co_await next(a);
+    EXPECT_EQ(late.first, where + ": i/o timeout");
+    EXPECT_EQ(testing::now() - begin, 1h);
+    a.set_read_deadline({});
+    std::array<char, 1> byte;
+    const auto withdrawn = co_await timeout(1h, a.read_from(byte));
+    EXPECT_EQ(withdrawn.err, errc::deadline_exceeded);
+    auto reader = spawn(next(a, 10));
+    co_await gmp::sleep(1s);
+    EXPECT_FALSE(a.close());
+    const auto closed = co_await reader;
+    EXPECT_EQ(closed.first, where + ": use of closed network connection");
+    const net::PacketConn again = packets("udp", a.local_addr().to_string());
+    EXPECT_EQ(net::listen_packet("udp", a.local_addr().to_string()).err, std::errc::address_in_use);
+    EXPECT_EQ(net::listen_packet("udp", ":" + std::to_string(a.local_addr().port())).err, std::errc::address_in_use);
+    const net::Conn conn = (co_await net::dial("udp", again.local_addr().to_string())).value();
+    EXPECT_FALSE(conn.close_write());
+    const auto broken = co_await conn.write("x");
+    EXPECT_EQ(broken.err, std::errc::broken_pipe);
+  });
+}
+
+TEST(MemoryNet, DatagramsOfBothFamiliesByOneSocket) {
+  testing::run([]() -> Task<> {
+    const net::PacketConn all = packets("udp", ":0"), four = packets("udp4", "127.0.0.1:0"), six = packets("udp6", "[::1]:0");
+    const std::string port = ":" + std::to_string(all.local_addr().port());
+    EXPECT_EQ(all.local_addr().to_string(), "[::]" + port);
+    static_cast<void>((co_await four.write_to("4", net::Addr::parse("udp", "127.0.0.1" + port).value())).value());
+    static_cast<void>((co_await six.write_to("6", net::Addr::parse("udp", "[::1]" + port).value())).value());
+    for (const net::PacketConn* from : {&four, &six}) {
+      const auto got = co_await next(all);
+      EXPECT_EQ(got.second, from->local_addr());
+      static_cast<void>((co_await all.write_to("back", got.second)).value());
+      const auto back = co_await next(*from);
+      EXPECT_EQ(back.first, "back");
+      EXPECT_EQ(back.second.port(), all.local_addr().port());
+      EXPECT_TRUE(back.second.is_loopback());
+    }
+  });
+}
+
 TEST(MemoryNet, FamiliesAndPortsAreKeptApart) {
   testing::run([]() -> Task<> {
     const net::Listener four = listening("tcp4", "0.0.0.0:0");
@@ -432,6 +550,74 @@ Task<> waits_for_ever(bool right) {
 
 TEST_F(MemoryNetBugs, AForgottenDeadline) {
   expect_found(true, [] { return waits_for_ever(false); }, [] { return waits_for_ever(true); });
+}
+
+// Who sends everything again after a deadline sends some of it twice.
+Task<> sends_again_after_a_deadline(bool right) {
+  const net::Listener listener = listening();
+  auto server = spawn([](net::Listener from) -> Task<std::string> {
+    auto conn = co_await from.accept();
+    std::string all;
+    for (std::array<char, 32> some; conn;) {
+      const auto n = co_await conn.get<0>().read(some);
+      all.append(some.data(), n.get<0>());
+      if (!n) break;
+    }
+    if (!conn) from.close();
+    co_return all;
+  }, listener);
+  bool sent = false;
+  {
+    auto conn = co_await net::dial("tcp", listener.addr().to_string());
+    std::string_view rest = "0123456789";
+    for (int tries = 0; conn && tries < 5 && !sent; ++tries) {
+      conn.get<0>().set_write_deadline(testing::now() + 1s);
+      const auto wrote = co_await conn.get<0>().write(rest);
+      if (right) rest.remove_prefix(wrote.get<0>());
+      sent = !wrote.err;
+      if (wrote.err && wrote.err != errc::timeout) break;
+    }
+  }
+  listener.close();
+  const std::string got = co_await server;
+  if (sent && got.size() > 10) throw std::runtime_error("sent twice");
+}
+
+TEST_F(MemoryNetBugs, AWriteThatIsBegunAnewAfterADeadline) {
+  expect_found(true, [] { return sends_again_after_a_deadline(false); }, [] { return sends_again_after_a_deadline(true); });
+}
+
+// A request by datagrams, whose answer may be lost, come twice, or come behind a later one's.
+Task<> adds_one(net::PacketConn server) {
+  std::array<char, 1> buffer;
+  for (;;) {
+    const auto request = co_await server.read_from(buffer);
+    if (request.err) co_return;
+    const char answer = static_cast<char>(buffer[0] + 1);
+    static_cast<void>(co_await server.write_to(std::string_view(&answer, 1), request.get<0>().addr));
+  }
+}
+Task<> asks_by_datagrams(bool right) {
+  const net::PacketConn server = net::listen_packet("udp", "127.0.0.1:0").value();
+  auto serving = spawn(adds_one, server);
+  const net::Conn conn = (co_await net::dial("udp", server.local_addr().to_string())).value();
+  for (char question = 0; question < 20; question = static_cast<char>(question + 2)) {
+    for (bool answered = false; !answered;) {
+      static_cast<void>(co_await conn.write(std::string_view(&question, 1)));
+      std::array<char, 1> answer;
+      if (right) conn.set_read_deadline(testing::now() + 1s);
+      const auto got = co_await conn.read(answer);
+      if (right && (got.err == errc::timeout || answer[0] != question + 1)) continue;
+      if (answer[0] != question + 1) throw std::runtime_error("another one's answer");
+      answered = true;
+    }
+  }
+  server.close();
+  co_await serving;
+}
+
+TEST_F(MemoryNetBugs, DatagramsThatAreTakenForAStream) {
+  expect_found(true, [] { return asks_by_datagrams(false); }, [] { return asks_by_datagrams(true); });
 }
 
 TEST_F(MemoryNetBugs, AFaultIsNamedAmongTheSteps) {

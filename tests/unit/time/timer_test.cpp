@@ -199,6 +199,11 @@ TEST(Ticker, ASlowReceiverMissesTicks) {
     EXPECT_FALSE(k.chan().try_recv()) << "they pile up";
     k.reset(1h);
     EXPECT_FALSE(k.chan().try_recv());
+    k.reset(1ms);
+    co_await gmp::sleep(5ms);
+    k.stop();
+    EXPECT_FALSE(k.chan().try_recv()) << "what came before the stop is gone";
+    EXPECT_FALSE(k.chan().drained()) << "it is not closed";
   });
 }
 
@@ -215,6 +220,26 @@ TEST(Ticker, BadInput) {
   EXPECT_EQ(what([] { Ticker k(-1ms); }), "non-positive interval for NewTicker");
   Ticker k(1h);
   EXPECT_EQ(what([&] { k.reset(0s); }), "non-positive interval for Ticker.Reset");
+}
+
+// Go: TestZeroTimerResetPanics. There is none that was never started, but one may have been moved from.
+TEST(Timer, OneThatWasMovedFromHasNothingToReset) {
+  Timer gone(1h), timer = std::move(gone);
+  Ticker silent(1h), ticker = std::move(silent);
+  const auto what = [](auto f) -> std::string {
+    try {
+      f();
+    } catch (const std::logic_error& e) {
+      return e.what();
+    }
+    return "nothing thrown";
+  };
+  EXPECT_EQ(what([&] { gone.reset(1ms); }), "time: Reset called on uninitialized Timer");
+  EXPECT_EQ(what([&] { silent.reset(1ms); }), "time: Reset called on uninitialized Ticker");
+  EXPECT_FALSE(gone.stop());
+  silent.stop();
+  EXPECT_FALSE(gone.chan());
+  EXPECT_TRUE(timer.reset(2h));
 }
 
 TEST(AfterFunc, RunsInAGoroutineOfItsOwn) {

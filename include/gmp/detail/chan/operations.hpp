@@ -17,11 +17,15 @@
 
 namespace gmp::detail {
 
-[[noreturn]] void throw_closed_channel();  // ClosedChannel
+[[noreturn]] GMPCORO_EXPORT void throw_closed_channel();  // ClosedChannel
 
 /// False: g++ before 13 would destroy a temporary T in a co_await expression twice.
 template <class T>
 inline constexpr bool sent_as_rvalue = !GMPCORO_GCC12_TEMPORARIES || !std::is_aggregate_v<T> || std::is_trivially_destructible_v<T>;
+
+/// To move it is to copy its bytes, so what sends it holds a copy: nobody can tell, and a temporary may be gone when it goes.
+template <class T>
+inline constexpr bool sent_as_copy = std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>;
 
 /// What moved() gives.
 template <class T>

@@ -31,7 +31,7 @@ class ContextRef : public Ref<ContextNode> {
 };
 
 /// Gives an operation up when a context ends.
-class ContextLink : private Withdrawable, private Follower {
+class GMPCORO_EXPORT ContextLink : private Withdrawable, private Follower {
  public:
   explicit ContextLink(ContextRef&& context) noexcept : Follower(ops), context_(std::move(context)) {}
   bool over() const noexcept {
@@ -60,7 +60,7 @@ class ContextLink : private Withdrawable, private Follower {
 };
 
 /// Gives an operation up after a while.
-class TimeoutLink : private Withdrawable, private Timer {
+class GMPCORO_EXPORT TimeoutLink : private Withdrawable, private Timer {
  public:
   explicit TimeoutLink(std::int64_t duration_ns) noexcept : Timer(&fire), duration_ns_(duration_ns) {}
   bool over() const noexcept { return duration_ns_ <= 0; }
@@ -205,12 +205,18 @@ class UntilOp<Op, Link, Source>::Awaiter : public OperationAwaiter<Awaiter> {
   Phase phase_ = Phase::ready;
 };
 
+template <class Op>
+inline constexpr bool is_until = false;
+template <class Op, class Link, class Source>
+inline constexpr bool is_until<UntilOp<Op, Link, Source>> = true;
+
 template <class Link, class Source, class Op>
 auto until_operation(Source source, Op&& op) {
   static_assert(Operation<Op>, "until(ctx, op): op is an operation of this library, such as mu.lock(), ch.recv(), conn.read(buf), handle.join(); a Task takes a Context itself");
   static_assert(!std::is_lvalue_reference_v<Op>, "until(ctx, op): write the operation there, or move it: it is used up");
+  static_assert(!is_until<Op>, "until(ctx, until(...)): one reason to give up is all that an operation takes; a context has both: until(with_timeout(ctx, d).context, op)");
   using Awaiter = typename Op::Awaiter;
-  static_assert(tells_withdrawn<Awaiter> || tells_by_result<Awaiter>, "until(ctx, op): this operation cannot be given up");
+  static_assert(is_until<Op> || tells_withdrawn<Awaiter> || tells_by_result<Awaiter>, "until(ctx, op): this operation cannot be given up");
   return UntilOp<Op, Link, Source>(std::move(source), std::forward<Op>(op));
 }
 

@@ -31,7 +31,7 @@ namespace gmp::net {
 /// The address of one end: an IP and a port, or a path.
 /// to_string() reads as Go's: "127.0.0.1:8080", "[::1]:80", "[fe80::1%eth0]:80", "/run/app.sock", "@abstract"; it also goes to << and to
 /// fmt (include fmt's header before this one, or use fmt 10).
-class Addr {
+class GMPCORO_EXPORT Addr {
  public:
   /// What it is an address of; ip: a host, without a port.
   enum class Kind : std::uint8_t { none, ip, tcp, udp, unix_stream, unix_datagram, unix_packet };
@@ -41,7 +41,7 @@ class Addr {
   static Addr ipv4(Kind kind, const std::array<std::uint8_t, 4>& ip, std::uint16_t port = 0) noexcept;
   /// scope: the interface a link-local address belongs to, 0: none. An IPv4-mapped address becomes the IPv4 address.
   static Addr ipv6(Kind kind, const std::array<std::uint8_t, 16>& ip, std::uint16_t port = 0, std::uint32_t scope = 0) noexcept;
-  /// "@name" is Linux's abstract name. None, if it is longer than the system takes (107 bytes).
+  /// "@name" is Linux's abstract name. None, if it is longer than the system takes (107 bytes), or a path with a zero byte in it.
   static Addr unix_path(Kind kind, std::string_view path) noexcept;
 
   /// Reads a numeric address, "127.0.0.1:80" or "[::1]:80", or for "unix" a path. No name is looked up: dial and lookup_host do that.

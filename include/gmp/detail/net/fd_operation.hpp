@@ -15,6 +15,8 @@
 #include "gmp/detail/wait/waiter.hpp"
 #include "gmp/result.hpp"
 
+struct msghdr;
+
 namespace gmp::detail {
 
 class Descriptor;
@@ -30,7 +32,7 @@ struct FdWaiter : Waiter {
   bool granted_ = false;  // has the side, and was taken out of the queue; under the FdMutex's lock
 };
 
-class FdOperation : public FdWaiter, public Chainable {
+class GMPCORO_EXPORT FdOperation : public FdWaiter, public Chainable {
  public:
   enum class Kind : std::uint8_t {
     recv,       // data: what is read into
@@ -77,6 +79,8 @@ class FdOperation : public FdWaiter, public Chainable {
   std::byte* rest() const noexcept { return data_ + done_; }
   std::size_t left() const noexcept { return size_ - done_; }
   void transferred(std::size_t n) noexcept { done_ += n; }
+  /// Of a recv_from or send_to, which has no rest; of others null.
+  msghdr* message() const noexcept;
   void fail(const Failure& why) noexcept;
   void fail(errc why) noexcept;
   /// With another operation's words: of one below.

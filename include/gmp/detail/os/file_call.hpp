@@ -20,7 +20,7 @@ namespace gmp::detail {
 
 class Descriptor;
 
-class FileCall : public Waiter, public Chainable {
+class GMPCORO_EXPORT FileCall : public Waiter, public Chainable {
  public:
   enum class Kind : std::uint8_t { open, pread, pwrite, fsync };
 
@@ -46,6 +46,8 @@ class FileCall : public Waiter, public Chainable {
   static bool step(G* gp) noexcept;
   static bool withdraw_call(Waiter* w) noexcept;
   bool submit(FrameLink* leaf) noexcept;
+  bool goes_by_ring() noexcept;
+  void leave_ring() noexcept;
   bool consume() noexcept;
   bool took(std::int64_t n) noexcept;
   void finish() noexcept;
@@ -60,7 +62,8 @@ class FileCall : public Waiter, public Chainable {
   ErrorContextRef context_;
   int opened_ = -1;
   const Kind kind_;
-  bool begun_ = false;  // has a reference, or a path that is being opened
+  bool begun_ = false;    // has a reference, or a path that is being opened
+  bool in_ring_ = false;  // is counted among the opens there
   IoOp op_;
 };
 

@@ -91,6 +91,9 @@ class SendCase {
   Held value_;
 };
 
+template <class T>
+using HeldToSend = std::conditional_t<sent_as_copy<T>, T, T&>;
+
 class OtherwiseCase {
  public:
   explicit constexpr OtherwiseCase(bool on) noexcept : on_(on) {}

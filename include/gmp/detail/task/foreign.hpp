@@ -7,6 +7,7 @@
 //       nothing of the frame is touched after it, except when it says "did not suspend" (false), which nobody else can have acted on.
 //   F2  the bridge is owned by both sides: the foreign one resumes it at most once; the g drops it when it goes on, and for the foreign one,
 //       too, if that did not suspend.
+//   F3  the wait itself is a ForeignWait, which tells what becomes of a g that still waits when its executor stops.
 #pragma once
 
 #include <coroutine>
@@ -15,21 +16,18 @@
 #include <utility>
 
 #include "gmp/detail/park.hpp"
+#include "gmp/detail/task/foreign_wait.hpp"
 
 namespace gmp::detail {
 
 /// The bridge's frame. It suspends at its start; resumed, it makes its g ready, and its frame goes when both sides have let go.
-class Bridge {
+class GMPCORO_EXPORT Bridge {
  public:
   class promise_type;
-  static std::coroutine_handle<> open(G* gp);         // throws std::bad_alloc
+  static std::coroutine_handle<> open(G* gp);           // throws std::bad_alloc
   static void close(std::coroutine_handle<>) noexcept;  // the g's side lets go
+  static ForeignWait& wait(std::coroutine_handle<>) noexcept;
 };
-
-/// Counted in the executor's hopes while the g waits, and left alone by stop() (it cannot be destroyed).
-void foreign_park(G* gp, FrameLink& leaf) noexcept;
-void foreign_resumed(G* gp) noexcept;
-void foreign_abort(G* gp) noexcept;
 
 template <class A>
 decltype(auto) foreign_awaiter(A&& awaitable) {
@@ -57,7 +55,7 @@ class ForeignAwaiter : Immovable {
     G* gp = g_;
     bridge_ = Bridge::open(gp);
     std::coroutine_handle<> bridge = bridge_;
-    foreign_park(gp, frame.promise());
+    Bridge::wait(bridge).park_first(frame.promise());
     using Returned = decltype(inner_.await_suspend(bridge));
     try {
       if constexpr (std::is_void_v<Returned>) {
@@ -71,17 +69,17 @@ class ForeignAwaiter : Immovable {
         if (inner_.await_suspend(bridge)) return true;
       }
     } catch (...) {  // it did not suspend: the coroutine goes on with the exception
-      not_suspended(gp);
+      not_suspended();
       throw;
     }
-    not_suspended(gp);
+    not_suspended();
     return false;
   }
   decltype(auto) await_resume() { return inner_.await_resume(); }
 
  private:
-  void not_suspended(G* gp) noexcept {
-    foreign_abort(gp);
+  void not_suspended() noexcept {
+    Bridge::wait(bridge_).park_abort();
     Bridge::close(bridge_);  // for the foreign side, which will never resume it (F2)
   }
   G* g_;

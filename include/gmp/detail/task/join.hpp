@@ -5,7 +5,8 @@
 //   J1  the joiner leaves its waiter, unless the g has ended or another one is there; the end of the g takes the waiter out, and wakes it; a
 //       withdrawal takes it out too, or, if its g is still on its way here, leaves word in the waiter, as every queue does (Waiter W4).
 //   J2  the outcome is written before the g has `ended`, and read after.                                                            [JOIN-ENDED]
-//   J3  of "the g has ended" and "the handle is gone" the later one reports an exception that nobody has taken.
+//   J3  of "the g has ended" and "the handle is gone" the later one reports an exception that nobody has taken. That the executor was stopped is
+//       told to who joins, but is no failure of the g.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,9 @@ namespace gmp::detail {
 
 struct JoinWaiter;
 struct LatePanic;
-[[noreturn]] void throw_joined();  // std::logic_error("goroutine already joined")
+[[noreturn]] GMPCORO_EXPORT void throw_joined();  // std::logic_error("goroutine already joined")
 
-class JoinBlock : public GEnd, Immovable {
+class GMPCORO_EXPORT JoinBlock : public GEnd, Immovable {
  public:
   JoinBlock() noexcept;
 
@@ -37,6 +38,8 @@ class JoinBlock : public GEnd, Immovable {
   /// The joiner takes the outcome: rethrows what the g threw. Once, else std::logic_error.
   void take();
   void handle_gone() noexcept;
+  /// In place of a g: it could not be started, since the frames of its executor are being destroyed. For its share.
+  void not_started() noexcept;
   void unref() noexcept;
   void set_id(std::uint64_t id) noexcept { id_ = id; }  // before there is a handle
   std::uint64_t id() const noexcept { return id_; }
@@ -56,6 +59,7 @@ class JoinBlock : public GEnd, Immovable {
   Atomic<bool> ended_{false};      // written under lock_
   bool handle_gone_ = false;       // lock_
   bool taken_ = false;             // lock_: the outcome
+  bool stopped_ = false;           // with thrown_: which says that the executor was stopped
   Atomic<std::uint32_t> refs_{2};  // [JOIN-REFS] the g's and the handle's; the last one out sees all that the other did
   Waiter* joiner_ = nullptr;       // lock_
   std::uint64_t id_ = 0;           // of the g
@@ -65,7 +69,7 @@ class JoinBlock : public GEnd, Immovable {
 
 struct JoinWaiter : Waiter {
   explicit JoinWaiter(JoinBlock* block) noexcept : block_(block) { withdraw_ = &withdraw; }
-  static bool withdraw(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw(Waiter* w) noexcept;
   JoinBlock* block_;
 };
 

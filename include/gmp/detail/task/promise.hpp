@@ -34,13 +34,13 @@ class TaskPromise;
 struct TaskAccess;
 
 /// A root frame has ended: that of a g the M's loop destroys after resume() has returned, never the frame itself. Returns what goes on.
-std::coroutine_handle<> root_ended(FrameLink& root) noexcept;
+GMPCORO_EXPORT std::coroutine_handle<> root_ended(FrameLink& root) noexcept;
 
 /// An exception leaves a frame: remembered as a stack trail for the panic that it may become.
-void note_unwinding(FrameLink& frame) noexcept;
+GMPCORO_EXPORT void note_unwinding(FrameLink& frame) noexcept;
 
-[[noreturn]] void throw_task_awaited();  // std::logic_error("task already awaited")
-[[noreturn]] void throw_empty_task();    // std::invalid_argument("go: empty task")
+[[noreturn]] GMPCORO_EXPORT void throw_task_awaited();  // std::logic_error("task already awaited")
+[[noreturn]] GMPCORO_EXPORT void throw_empty_task();    // std::invalid_argument("go: empty task")
 
 class FinalAwaiter {
  public:
@@ -63,6 +63,10 @@ template <class T>
 inline constexpr bool is_task = false;
 template <class T>
 inline constexpr bool is_task<Task<T>> = true;
+
+/// What a coroutine of a g may await though it is not this library's.
+template <class A>
+concept Foreign = !Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; };
 
 class PromiseBase : public FrameLink {
  public:
@@ -102,8 +106,14 @@ class PromiseBase : public FrameLink {
     note_await(here);
     return typename std::remove_cvref_t<All>::Awaiter(all);
   }
-  template <class A>
-    requires(!Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; })
+  template <Foreign A>
+    requires Adopted<A>
+  typename AwaitedAs<A>::Awaiter await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
+    if (g_->lent_) [[unlikely]] settle(*this);
+    note_await(here);
+    return typename AwaitedAs<A>::Awaiter(g_, std::forward<A>(awaitable));
+  }
+  template <Foreign A>
   ForeignAwaiter<A&&> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);

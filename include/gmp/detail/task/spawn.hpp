@@ -2,14 +2,16 @@
 // Go: cmd/compile's go statement (it evaluates f and its arguments, then newproc).  Room: task (floor 4).
 //
 // f and its arguments are decay-copied into the root frame and live there until the g ends, so a capturing lambda is safe.  Where the callee's
-// own frame holds all of them anyway (a function or a captureless lambda whose parameters are values), it is the root frame itself.
+// own frame holds all of them anyway (a function or a captureless lambda whose parameters are of the arguments' types), it is the root frame itself.
 //
 // Where a g was started must be known, and a defaulted source_location after a parameter pack is not deduced: so each verb is a set of
 // overloads for 0 to 8 arguments, written by GMPCORO_SITED.
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
+#include <new>
 #include <source_location>
 #include <stdexcept>
 #include <type_traits>
@@ -24,10 +26,10 @@ class Sched;
 
 /// The executor of the calling g, else the default one; null while the frames of a stopped executor are destroyed on this thread: nothing
 /// is started then.
-Sched* sched_here();
+GMPCORO_EXPORT Sched* sched_here();
 
 /// Makes a g of the frame and queues it; gives its id. Throws std::runtime_error("executor stopped"), std::bad_alloc; then the frame is the caller's still.
-std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
+GMPCORO_EXPORT std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
 
 template <class R, bool = is_task<std::remove_cvref_t<R>>>
 struct ResultOf {
@@ -41,23 +43,33 @@ struct ResultOf<R, true> {
 template <class F, class... A>
 using SpawnResult = typename ResultOf<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>::type;
 
+// A parameter of another type than its argument may refer to it, as a std::string_view does to a std::string; a number cannot.
+template <class P, class A>
+inline constexpr bool is_kept = std::is_same_v<P, std::decay_t<A>> || (std::is_arithmetic_v<P> && std::is_arithmetic_v<std::decay_t<A>>);
+template <class... P, class... A>
+consteval bool all_kept(std::type_identity<void(P...)>, std::type_identity<void(A...)>) {
+  if constexpr (sizeof...(P) == sizeof...(A))
+    return (is_kept<P, A> && ...);
+  else
+    return false;
+}
 template <class F>
-struct ByValue : std::false_type {};
+struct Parameters;
 template <class R, class... P>
-struct ByValue<R (*)(P...)> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (*)(P...)> : std::type_identity<void(P...)> {};
 template <class R, class C, class... P>
-struct ByValue<R (C::*)(P...) const> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (C::*)(P...) const> : std::type_identity<void(P...)> {};
 template <class R, class C, class... P>
-struct ByValue<R (C::*)(P...)> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+struct Parameters<R (C::*)(P...)> : std::type_identity<void(P...)> {};
 
 /// True if the coroutine that f(args...) makes holds everything it needs in its own frame.
-template <class F>
-consteval bool owns_its_parameters() {
+template <class F, class... A>
+consteval bool owns_its_arguments() {
   using D = std::decay_t<F>;
-  if constexpr (std::is_pointer_v<D>)
-    return ByValue<D>::value;
-  else if constexpr (std::is_empty_v<D> && std::is_trivially_destructible_v<D> && requires { &D::operator(); })
-    return ByValue<decltype(&D::operator())>::value;
+  if constexpr (requires { typename Parameters<D>::type; })
+    return all_kept(std::type_identity<typename Parameters<D>::type>(), std::type_identity<void(A...)>());
+  else if constexpr (std::is_empty_v<D> && std::is_trivially_destructible_v<D> && requires { typename Parameters<decltype(&D::operator())>::type; })
+    return all_kept(std::type_identity<typename Parameters<decltype(&D::operator())>::type>(), std::type_identity<void(A...)>());
   else
     return false;
 }
@@ -93,6 +105,26 @@ std::uint64_t launch_task(Sched* sched, Task<T> task, std::source_location where
   return id;
 }
 
+template <class T>
+Task<T> frame_that_throws(std::exception_ptr thrown) {
+  std::rethrow_exception(std::move(thrown));
+  co_return co_await Task<T>();
+}
+
+// f makes its own root frame, here and now. If it is no coroutine itself, but calls one, what it throws is still the g's; but for want of memory for
+// the frame. What the arguments' copies throw is the caller's: they are made before.
+template <class F, class... D>
+auto frame_of_its_own(F& f, D... arguments) {
+  using Made = std::remove_cvref_t<std::invoke_result_t<F, D...>>;
+  try {
+    return Made(std::invoke(std::forward<F>(f), std::move(arguments)...));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    return frame_that_throws<typename Made::value_type>(std::current_exception());
+  }
+}
+
 template <class F, class... A>
 void start_go(Sched* sched, std::source_location where, F&& f, A&&... arguments) {
   if constexpr (is_task<std::remove_cvref_t<F>>) {
@@ -103,8 +135,8 @@ void start_go(Sched* sched, std::source_location where, F&& f, A&&... arguments)
     static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
                   "go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
     require_callable(f);
-    if constexpr (owns_its_parameters<F>() && is_task<std::remove_cvref_t<std::invoke_result_t<F, A...>>>)
-      launch_task(sched, std::invoke(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
+    if constexpr (owns_its_arguments<F, A...>() && is_task<std::remove_cvref_t<std::invoke_result_t<F, A...>>>)
+      launch_task(sched, frame_of_its_own<F, std::decay_t<A>...>(f, std::forward<A>(arguments)...), where, nullptr);
     else
       launch_task(sched, call_frame<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(arguments)...), where, nullptr);
   }

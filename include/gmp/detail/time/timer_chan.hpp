@@ -11,12 +11,12 @@
 
 namespace gmp::detail {
 
-class TimerChan : GuestTimer, ChanSource {
+class GMPCORO_EXPORT TimerChan : GuestTimer, ChanSource {
  public:
   /// A channel with its timer, which has been started. period 0: once.
   static ChanRef make(std::int64_t duration_ns, std::int64_t period_ns);
   static ChanRef make_ticker(std::int64_t period_ns);  // throws std::invalid_argument
-  // Of such a channel; null: nothing.
+  // Of such a channel; null: nothing, but a reset is a std::logic_error.
   static bool stop(const ChanRef& chan) noexcept;
   static void drop(const ChanRef& chan) noexcept;  // stop(), by one who lets go of the channel
   static bool reset(const ChanRef& chan, std::int64_t duration_ns, std::int64_t period_ns);
