@@ -11,7 +11,8 @@ import markdown
 from headers import Header, squeeze
 from highlight import highlight
 
-# Page: (headers of its own, rooms of detail/ whose public names are its too), in the order of the house, from the language to the roof.
+# Page: (headers of its own, rooms of detail/ whose public names are its too), in the order of the house, from the language to the roof. A header that is
+# not named here has a page of its own, behind these.
 PAGES = {
     "task": (("task.hpp",), ("task",)),
     "go": (("go.hpp",), ("go",)),
@@ -32,16 +33,15 @@ PAGES = {
     "interop/asio": (("interop/asio.hpp",), ()),
 }
 GATHERING = {"gmp.hpp", "sync.hpp"}  # headers that declare nothing
-PRIVATE = {"detail", "asio_detail", "std"}
 
 # What a type has for the library and the compiler, not for people.
 MACHINERY = re.compile(r"(value_type|promise_type|operation_tag|shared_handle|all_tag|Awaiter|operator co_await|operator=|~\w+|copy_end|cache)$")
-# What its class explains.
-SELF_EVIDENT = re.compile(r"operator\s*(==|!=|<=>|<<)|operator [\w:<>]+$")
+# What its class explains; what P2300 asks of schedulers and senders, under the names that it gives.
+SELF_EVIDENT = re.compile(r"operator\s*(==|!=|<=>|<<)|operator [\w:<>]+$|(\w+_concept|(get_)?completion_signatures|connect|get_env|query)$")
 
 
 def is_private(declaration):
-    return declaration.access != "public" or declaration.scope[:1] != ("gmp",) or any(part in PRIVATE for part in declaration.scope)
+    return declaration.access != "public" or declaration.scope[:1] != ("gmp",) or any(part == "std" or part.endswith("detail") for part in declaration.scope)
 
 
 def name_in(word):
@@ -75,8 +75,11 @@ class Library:
                 if declaration.kind == "class":
                     self.classes.setdefault(declaration.name, declaration)
         self.page_of = {}
-        self.entries = {page: [] for page in PAGES}
-        for page, (own, rooms) in PAGES.items():
+        covered = {path for own, _ in PAGES.values() for path in own} | GATHERING
+        others = sorted(path for path in headers if not path.startswith("detail/") and path not in covered)
+        self.plan = PAGES | {path.removesuffix(".hpp"): ((path,), ()) for path in others}
+        self.entries = {page: [] for page in self.plan}
+        for page, (own, rooms) in self.plan.items():
             paths = [path for path in own if path in headers]
             paths += sorted(path for path in headers if path.startswith(tuple(f"detail/{room}/" for room in rooms)))
             for path in paths:
@@ -135,11 +138,7 @@ class Library:
     # --- what is wrong
 
     def complaints(self):
-        covered = {path for own, _ in PAGES.values() for path in own}
-        for path in self.headers:
-            if not path.startswith("detail/") and path not in covered | GATHERING:
-                yield f"include/gmp/{path}: is on no page of the reference (docs/generator/reference.py)"
-        for path in covered - set(self.headers):
+        for path in sorted({path for own, _ in PAGES.values() for path in own} - set(self.headers)):
             yield f"docs/generator/reference.py: there is no include/gmp/{path}"
         for page, entries in self.entries.items():
             if not entries:
@@ -176,7 +175,7 @@ class Library:
         addresses = self.addresses()
         yield "reference/index.html", "Reference", self.index(), []
         for page, entries in self.entries.items():
-            header = self.headers[PAGES[page][0][0] if page != "sync" else "sync.hpp"]
+            header = self.headers[self.plan[page][0][0] if page != "sync" else "sync.hpp"]
             at = f"reference/{page}.html"
 
             def code(word, within=(), at=at, page=page):
@@ -209,7 +208,7 @@ class Library:
                'a <em>P</em> <a href="../how-it-works.html#g-m-and-p">the right to run one</a>.</p>',
                '<div class="cards">']
         for page, entries in self.entries.items():
-            header = self.headers[PAGES[page][0][0] if page != "sync" else "sync.hpp"]
+            header = self.headers[self.plan[page][0][0] if page != "sync" else "sync.hpp"]
             first = {heading(entry): entry for entry in reversed(entries)}  # of overloads that have docstrings of their own
             names = ", ".join(f'<a href="{page}.html#{entry.anchor}">{html.escape(name)}</a>' for name, entry in reversed(first.items()))
             about = re.sub(r"^(?:[\w:<>]+(?:, | and )?)+: ", "", header.about()[0])

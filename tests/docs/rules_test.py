@@ -69,8 +69,13 @@ class Headers(unittest.TestCase):
         missing = [text for text in library().complaints() if "docstring" in text]
         self.assertEqual(missing, ["include/gmp/task.hpp:21: gmp::X::f has no docstring", "include/gmp/task.hpp:26: gmp::free_one has no docstring"])
 
-    def test_misses_headers(self):
-        self.assertIn("include/gmp/odd.hpp: is on no page of the reference (docs/generator/reference.py)", list(library(path="odd.hpp").complaints()))
+    def test_a_new_header_has_a_page(self):
+        found = library(path="odd.hpp")
+        self.assertEqual([entry.first.name for entry in found.entries["odd"]], ["X", "free_one"])
+        self.assertIn("include/gmp/odd.hpp:21: gmp::X::f has no docstring", list(found.complaints()))
+
+    def test_misses_a_header_that_is_gone(self):
+        self.assertIn("docs/generator/reference.py: there is no include/gmp/task.hpp", list(library(path="odd.hpp").complaints()))
 
     def test_shows_what_an_operation_gives(self):
         x = self.entries()[0]

@@ -96,8 +96,10 @@ class asio_executor {
 struct use_g_t {
   constexpr use_g_t() noexcept = default;
 
+  /// An executor of Asio's whose objects take use_g where no token is given: what as_default_on_t makes of a type's own.
   template <class InnerExecutor>
   struct executor_with_default : InnerExecutor {
+    /// The name by which Asio asks for it.
     using default_completion_token_type = use_g_t;
     template <class Other>
       requires(!std::same_as<std::decay_t<Other>, executor_with_default> && std::convertible_to<Other, InnerExecutor>)

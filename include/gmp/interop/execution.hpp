@@ -208,6 +208,7 @@ class scheduler {
   explicit scheduler(Executor& executor, std::source_location where = std::source_location::current()) noexcept : executor_(&executor), where_(where) {}
 
   class Sender;
+  /// What a Sender says of itself: where it completes.
   class Attributes {
    public:
     template <class... Env>
@@ -221,6 +222,7 @@ class scheduler {
     Executor* executor_;
     std::source_location where_;
   };
+  /// What schedule() gives: a sender of nothing.
   class Sender {
    public:
     using sender_concept = execution_detail::SenderTag;
@@ -244,6 +246,7 @@ class scheduler {
     std::source_location where_;
   };
 
+  /// A sender that completes on an M of the executor.
   Sender schedule() const noexcept { return Sender(executor_, where_); }
   execution_detail::ex::forward_progress_guarantee query(const execution_detail::ex::get_forward_progress_guarantee_t&) const noexcept {
     return execution_detail::ex::forward_progress_guarantee::parallel;
