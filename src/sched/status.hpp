@@ -7,6 +7,9 @@
 //   who woke it   | waiting -> runnable                        | CAS; scan and hold stay, and who clears the last of them queues the g
 //   a dump        | waiting -> waiting|scan, and back          | CAS; fetch_and
 //   who withdraws | waiting -> waiting|hold, and back          | CAS; fetch_and
+//   who ends a    | waiting -> waiting|ends, then as who woke  | CAS, which fails once it is dead
+//   foreign await |                                            |
+//   a stop        | waiting -> dead, of one left in such       | CAS, which fails once its end has begun
 //   an M          | runnable -> running                        | store: it took the g off a queue, nobody else has it
 //   GS1  frames are read by a dump only under the scan bit, waiters are withdrawn only under the hold bit, and a g is queued only without
 //        them: so no M runs a g whose frames are being read, and the waiter that is withdrawn is there.
@@ -73,6 +76,23 @@ inline bool end_scan(Atomic<std::uint32_t>& status) noexcept {
 }
 inline bool end_hold(Atomic<std::uint32_t>& status) noexcept {
   return (status.fetch_and(~hold_bit, acq_rel) & ~hold_bit) == word(Status::runnable);  // [G-STATUS]
+}
+
+/// Who ends a foreign await. False: the executor has stopped without the g, and may be gone (ST5); of a G the memory stays.
+inline bool begin_foreign_end(Atomic<std::uint32_t>& status) noexcept {
+  std::uint32_t was = status.load(relaxed);
+  while (status_in(was) == Status::waiting) {
+    if (status.compare_exchange_weak(was, was | ends_bit, acq_rel, relaxed)) return true;  // [G-STATUS]
+  }
+  return false;
+}
+/// A stop. False: its end has begun, or come.
+inline bool leave_behind(Atomic<std::uint32_t>& status) noexcept {
+  std::uint32_t was = status.load(relaxed);
+  while (status_in(was) == Status::waiting && (was & ends_bit) == 0) {
+    if (status.compare_exchange_weak(was, word(Status::dead), acq_rel, relaxed)) return true;  // [G-STATUS]
+  }
+  return false;
 }
 
 /// The whole step of a g that is about to sleep. True: it has been asked to give up, and nobody may have noticed that it waits; so it must see

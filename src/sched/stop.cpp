@@ -17,9 +17,11 @@
 //   ST3  from step 5 on the stopper has the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed. And
 //        the hold bit of those under until(): nobody withdraws one beside the stopper.
 //   ST5  a g in a foreign await cannot be destroyed: somebody holds its bridge, or the operation lies in its frame. All of them together are given
-//        stop_grace, each until its turn comes in step 6; one that has not gone on by then is left, with its joiner, and named.
+//        stop_grace, each until its turn comes in step 6; one that has not gone on by then is left, with its joiner, and named. Who ends its
+//        await later finds it dead, and touches nothing else: G and frames stay.
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "gmp/detail/sys/futex.hpp"
@@ -199,9 +201,12 @@ void Sched::teardown() {
     // ST5; what it waits for may end by the end of a newer g, which has just come.
     while (is_foreign(gp) && now_ns() < grace_ends) sys::sleep_ns(1'000'000);
     if (is_foreign(gp)) {
-      with_memory([&] { sys::write_stderr("gmp: stop: left in a foreign await: " + describe(gp) + "\n"); });
-      gp->status_.store(static_cast<std::uint32_t>(Status::dead), release);  // [G-STATUS]
-      continue;
+      std::string line = with_memory([&] { return "gmp: stop: left in a foreign await: " + describe(gp) + "\n"; });
+      if (status::leave_behind(gp->status_)) {
+        sys::write_stderr(line);
+        continue;
+      }
+      while (is_foreign(gp)) sys::yield_thread();
     }
     tell_end(gp);
     scope.destroy_chain(gp);

@@ -6,6 +6,7 @@
 
 #include "gmp/detail/base/atomic.hpp"
 #include "sched/sched.hpp"
+#include "sched/status.hpp"
 
 namespace gmp::detail {
 
@@ -59,6 +60,7 @@ void foreign_park(G* gp, FrameLink& leaf) noexcept {
 }
 
 void foreign_resumed(G* gp) noexcept {
+  if (!status::begin_foreign_end(gp->status_)) return;
   // The hope ends after the g is queued; by then the g may be gone, its executor not: a stop waits for users.
   Sched* sched = gp->sched_;
   sched->enter_user();

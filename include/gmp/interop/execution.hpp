@@ -744,7 +744,7 @@ namespace detail {
 /// allocated. The sender sees, by get_scheduler, a scheduler of the g's executor; and a stop token only under until(ctx, sender).
 ///
 /// The operation lies in the g's frame, which cannot be destroyed before it ends: a stop of the executor gives it Options::stop_grace, then leaves the
-/// g, and names it. So see to it that it ends; an operation that is another g's of the same executor does.
+/// g, and names it; what ends after that finds nobody. So see to it that it ends; an operation that is another g's of the same executor does.
 template <class A>
   requires GMPCORO_EXECUTION_WHICH::execution_detail::AwaitedSender<std::remove_cvref_t<A>>
 struct AwaitedAs<A> {

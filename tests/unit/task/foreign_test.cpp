@@ -300,6 +300,50 @@ TEST(Foreign, OthersRunWhileOneWaits) {
   });
 }
 
+/// Hands out who awaits it.
+struct HandedOut {
+  explicit HandedOut(std::atomic<void*>& to) : to_(&to) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> who) const noexcept { *to_ = who.address(); }
+  void await_resume() const noexcept {}
+  std::atomic<void*>* to_;
+};
+
+TEST(Foreign, WhoResumesAfterTheStopFindsNobody) {
+  std::atomic<void*> who{nullptr};
+  ::testing::internal::CaptureStderr();
+  {
+    Executor ex({.procs = 2, .stop_grace = 1ms});
+    ex.run([&]() -> Task<> {
+      go([&]() -> Task<> {
+        co_await HandedOut(who);
+        ADD_FAILURE() << "the executor has stopped";
+      });
+      while (who == nullptr) co_await yield();
+    });
+  }
+  EXPECT_TRUE(::testing::internal::GetCapturedStderr().starts_with("gmp: stop: left in a foreign await: goroutine "));
+  std::coroutine_handle<>::from_address(who).resume();
+}
+
+// At the end of the grace, the resumption and the stop meet: the g is destroyed, or left; in either case its resumption is harmless.
+TEST(Foreign, AStopAndAResumptionMeet) {
+  Threads threads;
+  for (std::int64_t round = test::scaled(200, 20); round > 0; --round) {
+    std::atomic<void*> who{nullptr};
+    Executor ex({.procs = 2, .stop_grace = 0s});
+    ex.run([&]() -> Task<> {
+      for (int i = 0; i < 3; ++i) go([&]() -> Task<> { co_await OnThread(threads, 0us); });
+      go([&]() -> Task<> { co_await HandedOut(who); });
+      while (who == nullptr) co_await yield();
+    });
+    std::jthread late([&] { std::coroutine_handle<>::from_address(who).resume(); });
+    ::testing::internal::CaptureStderr();  // it names those that it leaves
+    ex.stop();
+    static_cast<void>(::testing::internal::GetCapturedStderr());
+  }
+}
+
 TEST(Foreign, ManyAtOnceFromManyThreads) {
   const auto each = static_cast<int>(test::scaled(2000, 100));
   std::atomic<int> sum{0};

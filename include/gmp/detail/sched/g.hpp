@@ -10,7 +10,8 @@
 //   - while waiting: nothing but status_ is written, except by who took its waiter off a queue (that is the one who calls ready()).
 //   - status_: running -> waiting by its own M, BEFORE the waiter is published; waiting -> runnable by ready(), a CAS; runnable -> running
 //     by the M that took it off a queue.  scan_bit is set on a waiting g only, by a dump that walks its frames; hold_bit likewise, by who
-//     withdraws it from what it waits on.  ready() then leaves them set, and who clears the last one queues the g.
+//     withdraws it from what it waits on.  ready() then leaves them set, and who clears the last one queues the g.  ends_bit is set by who ends a
+//     foreign await, before it touches the executor, and goes with ready(); once it is set a stop does not leave the g behind.
 //   - a dump reads more of a g that does not wait: id_, parent_id_, created_at_, sched_.  new_g() stores them atomically, and nobody else.
 #pragma once
 
@@ -45,6 +46,7 @@ enum class Status : std::uint32_t { idle = 0, runnable = 1, running = 2, blockin
 inline constexpr std::uint32_t scan_bit = 0x1000;      // a dump walks its frames
 inline constexpr std::uint32_t hold_bit = 0x2000;      // somebody withdraws it
 inline constexpr std::uint32_t may_hold_bit = 0x4000;  // it waits under until(): hold_bit may come
+inline constexpr std::uint32_t ends_bit = 0x8000;      // its foreign await ends: it is about to be made ready
 
 /// The Status in a word.
 constexpr Status status_in(std::uint32_t word) noexcept { return static_cast<Status>(word & 0xff); }
