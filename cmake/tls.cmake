@@ -18,12 +18,9 @@ add_library(gmpcoro_tls ${gmpcoro_tls_sources})
 add_library(gmpcoro::tls ALIAS gmpcoro_tls)
 target_include_directories(gmpcoro_tls PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(gmpcoro_tls PUBLIC gmpcoro PRIVATE OpenSSL::SSL OpenSSL::Crypto)
-set_target_properties(gmpcoro_tls PROPERTIES
-  EXPORT_NAME tls
-  CXX_EXTENSIONS OFF
-  POSITION_INDEPENDENT_CODE ON
-  VERSION ${PROJECT_VERSION}
-  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set_target_properties(gmpcoro_tls PROPERTIES EXPORT_NAME tls CXX_EXTENSIONS OFF)
+gmpcoro_hidden(gmpcoro_tls)
+gmpcoro_versioned(gmpcoro_tls)
 gmpcoro_warnings(gmpcoro_tls)
 gmpcoro_sanitize(gmpcoro_tls)
 if(NOT PROJECT_IS_TOP_LEVEL AND NOT GMPCORO_INSTALL)

@@ -22,7 +22,7 @@ template <class T>
 class RecvChan;
 
 /// What send() throws if the channel is closed, or is closed while it waits: "send on closed channel". The value is still the caller's.
-class ClosedChannel : public std::logic_error {
+class GMPCORO_EXPORT ClosedChannel : public std::logic_error {
  public:
   ClosedChannel();
 };
@@ -30,8 +30,8 @@ class ClosedChannel : public std::logic_error {
 namespace detail {
 
 // While the frames of a stopped executor are destroyed these two return.
-void report_close_of_nil();    // std::logic_error("close of nil channel")
-void report_send_on_closed();  // ClosedChannel
+GMPCORO_EXPORT void report_close_of_nil();    // std::logic_error("close of nil channel")
+GMPCORO_EXPORT void report_send_on_closed();  // ClosedChannel
 
 /// A reference to a channel, or none (nil).
 class ChanRef : public Ref<HChan> {

@@ -31,11 +31,11 @@ struct ContextAccess {
   static const ContextRef& ref(const Context& ctx) noexcept;
   static ContextRef take(Context&& ctx) noexcept;
   /// Throws std::invalid_argument("cannot create context from nil parent").
-  static ContextNode* parent(const Context& ctx);
+  GMPCORO_EXPORT static ContextNode* parent(const Context& ctx);
 };
-ContextRef new_cancel_node(ContextNode* parent);
-ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause = nullptr);
-ContextRef new_stop_token_node(std::stop_token token);
+GMPCORO_EXPORT ContextRef new_cancel_node(ContextNode* parent);
+GMPCORO_EXPORT ContextRef new_deadline_node(ContextNode* parent, std::int64_t deadline_ns, std::exception_ptr cause = nullptr);
+GMPCORO_EXPORT ContextRef new_stop_token_node(std::stop_token token);
 
 }  // namespace detail
 
@@ -72,7 +72,7 @@ std::exception_ptr pointer_to(E&& cause) {
 /// When to give up, and why: handed down from whoever asked for the work to all who do it. A shared handle on a node of a tree; cancelling one
 /// cancels all that were made from it. From any thread; a default-constructed one is nil: never cancelled, and nobody's parent.
 ///      Go: context.Context.
-class Context {
+class GMPCORO_EXPORT Context {
  public:
   constexpr Context() noexcept = default;
 

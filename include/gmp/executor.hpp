@@ -17,10 +17,10 @@ class Executor;
 
 namespace detail {
 
-Sched* sched_of(Executor& executor) noexcept;
+GMPCORO_EXPORT Sched* sched_of(Executor& executor) noexcept;
 class FreeRun;
 
-void require_off_g_to_run();  // std::logic_error: run() called from inside a goroutine
+GMPCORO_EXPORT void require_off_g_to_run();  // std::logic_error: run() called from inside a goroutine
 
 template <class F>
 struct SubmitCall {
@@ -47,7 +47,7 @@ struct SubmitCall {
 /// Ps, the threads (Ms) that serve them, and the gs that run there. Any number in a process; each is stopped by its destructor.
 ///
 /// Threads start on first use. Neither copied nor moved.
-class Executor {
+class GMPCORO_EXPORT Executor {
  public:
   /// Throws std::invalid_argument (procs out of range), std::system_error (poller uring where it is refused).
   explicit Executor(Options options = {});
@@ -109,19 +109,19 @@ class Executor {
 };
 
 /// The executor that go() and spawn() use off gs. Started on first use, never destroyed.
-Executor& default_executor();
+GMPCORO_EXPORT Executor& default_executor();
 
 namespace detail {
 
 /// While it lives SIGQUIT prints the goroutines, and ends the process.
-class QuitWatch : Immovable {
+class GMPCORO_EXPORT QuitWatch : Immovable {
  public:
   QuitWatch() noexcept;
   ~QuitWatch();
 };
 
 /// The Executor behind the free run(): reports a deadlock, and what goes on when the user asks.
-class FreeRun {
+class GMPCORO_EXPORT FreeRun {
  public:
   FreeRun();
   Executor& executor() noexcept { return executor_; }

@@ -311,13 +311,13 @@ Deferred<std::decay_t<F>> defer(F&& f) {
 }
 
 /// gs that have not ended, of the calling g's executor (off a g: of the default one).    Go: runtime.NumGoroutine.
-std::size_t num_goroutine();
+GMPCORO_EXPORT std::size_t num_goroutine();
 /// Sets how many gs of the calling g's executor run at a time (off a g: of the default one); gives the number before. n < 1 only asks.
 /// Surplus Ps finish what they run and pass on what they queued.    Go: runtime.GOMAXPROCS.
-int gomaxprocs(int n = 0);
+GMPCORO_EXPORT int gomaxprocs(int n = 0);
 
 namespace detail {
-struct LockThreadOp {
+struct GMPCORO_EXPORT LockThreadOp {
   class Awaiter;
   using operation_tag = void;
   LockThreadOp() noexcept {}
@@ -336,13 +336,13 @@ class LockThreadOp::Awaiter : public OperationAwaiter<Awaiter> {
 
 namespace this_g {
 /// The calling g's number, which no other g of this process ever has; 0 off a g.
-std::uint64_t id();
+GMPCORO_EXPORT std::uint64_t id();
 /// Names the calling g in dumps. Off a g: nothing.
-void set_name(std::string name);
+GMPCORO_EXPORT void set_name(std::string name);
 /// `co_await this_g::lock_os_thread();`: from now on this g alone runs on this thread, and nowhere else. Counted.    Go: runtime.LockOSThread.
 [[nodiscard("co_await it")]] inline detail::LockThreadOp lock_os_thread() noexcept { return detail::LockThreadOp(); }
 /// Undoes one lock_os_thread(); without one it does nothing.    Go: runtime.UnlockOSThread.
-void unlock_os_thread();
+GMPCORO_EXPORT void unlock_os_thread();
 }  // namespace this_g
 
 }  // namespace gmp

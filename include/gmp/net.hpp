@@ -27,7 +27,7 @@ struct SocketAccess;
 namespace gmp::net {
 
 /// What Conn and Listener have in common: a shared handle on a socket. A default-constructed one is closed.
-class Socket {
+class GMPCORO_EXPORT Socket {
  public:
   using shared_handle = void;  // io's readers and writers keep a copy of it, where they would keep a reference
 
@@ -68,7 +68,7 @@ class Socket {
 ///
 ///     auto [conn, err] = co_await net::dial("tcp", "localhost:8080");
 ///     auto [n, err] = co_await conn.read(buf);
-class Conn : public Socket {
+class GMPCORO_EXPORT Conn : public Socket {
  public:
   Conn() noexcept = default;
   explicit Conn(detail::DescriptorRef fd) noexcept : Socket(std::move(fd)) {}
@@ -173,12 +173,12 @@ struct ListenOptions {
 /// name without a file. Port 0 picks one (see addr()). No host, or 0.0.0.0, or [::]: all addresses, by IPv6 and IPv4 with "tcp". A
 /// host's name stands for its first address, IPv4 preferred; but for localhost the calling thread asks the system for it, and blocks meanwhile.
 /// From any thread, g or not.      Go: net.Listen.
-Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options = {});
+GMPCORO_EXPORT Result<Listener> listen(std::string_view network, std::string_view address, ListenOptions options = {});
 
 /// Takes datagrams at "host:port", or at a path: `auto [pc, err] = net::listen_packet("udp", "127.0.0.1:0");`.
 ///
 /// network: "udp", "udp4", "udp6" or "unixgram"; addresses as for listen(). reuse_port is the one option that matters.      Go: net.ListenPacket.
-Result<PacketConn> listen_packet(std::string_view network, std::string_view address, ListenOptions options = {});
+GMPCORO_EXPORT Result<PacketConn> listen_packet(std::string_view network, std::string_view address, ListenOptions options = {});
 
 /// Connects: `auto [conn, err] = co_await net::dial("tcp", "localhost:8080");`.
 ///
@@ -199,14 +199,14 @@ Result<PacketConn> listen_packet(std::string_view network, std::string_view addr
 /// A socket that the program has already, connected: `auto [conn, err] = net::from_fd(fd);`. From here on it is the Conn's: non-blocking (also for
 /// whoever shares it by dup(2) or fork(2)), close-on-exec, closed with the Conn. On an error it stays the caller's: EBADF, ENOTSOCK ("socket
 /// operation on non-socket"), ENOTCONN; a socket that listens: EINVAL.      Go: net.FileConn, which duplicates it.
-Result<Conn> from_fd(int fd);
+GMPCORO_EXPORT Result<Conn> from_fd(int fd);
 /// The same for a socket that listens, as a supervisor hands it over, and for one of datagrams.      Go: net.FileListener, net.FilePacketConn.
-Result<Listener> listener_from_fd(int fd);
-Result<PacketConn> packet_conn_from_fd(int fd);
+GMPCORO_EXPORT Result<Listener> listener_from_fd(int fd);
+GMPCORO_EXPORT Result<PacketConn> packet_conn_from_fd(int fd);
 
 /// Two ends of a connection in memory: `auto [a, b] = net::pipe();`. What one writes the other reads, without a buffer between: a write ends when
 /// all of it was read. Deadlines, close(), close_write() as of any Conn; reads give errc::eof when the other end was closed, writes errc::closed_pipe.
 /// Addresses there are none. Throws std::bad_alloc.      Go: net.Pipe.
-std::pair<Conn, Conn> pipe();
+GMPCORO_EXPORT std::pair<Conn, Conn> pipe();
 
 }  // namespace gmp::net

@@ -24,15 +24,15 @@ namespace gmp::os {
 ///
 ///     auto sig = os::notify({SIGINT, SIGTERM});
 ///     int number = *co_await sig.recv();
-RecvChan<int> notify(std::span<const int> signals);
+GMPCORO_EXPORT RecvChan<int> notify(std::span<const int> signals);
 inline RecvChan<int> notify(std::initializer_list<int> signals) { return notify(std::span<const int>(signals.begin(), signals.size())); }
 
 /// No more signals come on that channel of notify(); it is not closed. Of any other channel: nothing.      Go: signal.Stop.
-void stop(const RecvChan<int>& channel) noexcept;
+GMPCORO_EXPORT void stop(const RecvChan<int>& channel) noexcept;
 
 /// A context below ctx that is cancelled by the first of these signals, which its cause() names. Once it is done, for whatever reason, or gone, the
 /// dispositions are restored: a second SIGINT ends a program that does not end by itself.      Go: signal.NotifyContext.
-Context notify_context(const Context& ctx, std::span<const int> signals);
+GMPCORO_EXPORT Context notify_context(const Context& ctx, std::span<const int> signals);
 inline Context notify_context(const Context& ctx, std::initializer_list<int> signals) {
   return notify_context(ctx, std::span<const int>(signals.begin(), signals.size()));
 }
@@ -40,7 +40,7 @@ inline Context notify_context(const Context& ctx, std::initializer_list<int> sig
 /// Lets this process have as many descriptors as the system permits it (`ulimit -Hn`), and says how many: `auto [n, err] = os::raise_file_limit();`. Often it
 /// has 1024 (`ulimit -n`), which is few for a server. The library does not do so by itself, as the process is yours: code in it that calls select(2) may
 /// not see numbers beyond 1023. Programs that os::start and run start have the limit of before. From any thread.      Go: at the start of each program.
-Result<std::size_t> raise_file_limit();
+GMPCORO_EXPORT Result<std::size_t> raise_file_limit();
 
 /// `std::error_code err = co_await os::wait_readable(fd);` parks until a descriptor of somebody else's has something to read, has come to its end or has
 /// an error: for libraries that do their own I/O and say what they wait for (libcurl, libpq). The descriptor stays theirs: its flags are not touched, and it

@@ -63,21 +63,21 @@ enum class errc {
 };
 
 /// The category of errc.
-const std::error_category& errc_category() noexcept;
+GMPCORO_EXPORT const std::error_category& errc_category() noexcept;
 
 /// The system's error numbers, with Go's texts ("connection refused"). Equal to std::errc::…, and as a condition to the same number of
 /// std::system_category().
-const std::error_category& errno_category() noexcept;
+GMPCORO_EXPORT const std::error_category& errno_category() noexcept;
 
 /// What makes std::error_code of an errc: `std::error_code err = errc::eof;`.
 inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), errc_category()}; }
 
 /// Also true for the other word of the same thing: `err == errc::closed` holds for a closed file.
-bool operator==(const std::error_code& code, errc e) noexcept;
+GMPCORO_EXPORT bool operator==(const std::error_code& code, errc e) noexcept;
 
 /// What Result::value() throws: a std::system_error whose what() reads as Go's message, "dial tcp 127.0.0.1:1: connect: connection
 /// refused".
-class OpError : public std::system_error {
+class GMPCORO_EXPORT OpError : public std::system_error {
  public:
   OpError(const std::error_code& code, std::string message);
   const char* what() const noexcept override { return message_->c_str(); }
@@ -125,7 +125,7 @@ class ErrorContextRef {
   const ErrorContext* get() const noexcept { return context_; }
 
  private:
-  void release() noexcept;
+  GMPCORO_EXPORT void release() noexcept;
   const ErrorContext* context_ = nullptr;
 };
 
@@ -140,10 +140,10 @@ ErrorContextRef make_error_context(Args&&... args) noexcept {
 }
 
 /// The simplest one: BEFORE + err.message(), e.g. before = "open /etc/nope: ".      Go: fs.PathError
-ErrorContextRef text_before(std::string before) noexcept;
+GMPCORO_EXPORT ErrorContextRef text_before(std::string before) noexcept;
 
 /// What every Result has, whatever its T. Also a failure on its way from one Result type to another.
-class ResultBase {
+class GMPCORO_EXPORT ResultBase {
  public:
   std::error_code err;           // empty: success
   std::exception_ptr exception;  // what attempt() caught; err says the same in short

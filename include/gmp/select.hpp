@@ -210,7 +210,7 @@ class [[nodiscard("co_await it: nothing is selected yet")]] SelectSpanOp {
   std::span<SelectCase> cases_;
 };
 
-class SelectSpanAwaiter : public OperationAwaiter<SelectSpanAwaiter> {
+class GMPCORO_EXPORT SelectSpanAwaiter : public OperationAwaiter<SelectSpanAwaiter> {
  public:
   SelectSpanAwaiter(G* gp, SelectSpanOp&& op);
   ~SelectSpanAwaiter();

@@ -17,7 +17,7 @@
 namespace gmp::testing {
 
 /// What a test was found to do wrong: what() says it in full, with a dump of the gs that were left.
-class Failure : public std::runtime_error {
+class GMPCORO_EXPORT Failure : public std::runtime_error {
  public:
   explicit Failure(const std::string& text) : std::runtime_error(text) {}
 };
@@ -37,9 +37,9 @@ namespace gmp::detail {
 
 using TestFunction = std::function<Task<>()>;
 
-void run_test(const TestFunction& make, std::source_location where);
-void explore_test(const testing::Exploration& how, const TestFunction& make, std::source_location where);
-void replay_test(std::uint64_t seed, const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void run_test(const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void explore_test(const testing::Exploration& how, const TestFunction& make, std::source_location where);
+GMPCORO_EXPORT void replay_test(std::uint64_t seed, const TestFunction& make, std::source_location where);
 
 /// f is the caller's, and outlives each of its frames.
 template <class F>

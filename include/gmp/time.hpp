@@ -24,7 +24,7 @@ using time_point = std::chrono::steady_clock::time_point;
 
 namespace detail {
 
-class SleepOp {
+class GMPCORO_EXPORT SleepOp {
  public:
   class Awaiter;
   using operation_tag = void;

@@ -33,7 +33,7 @@ enum class ClientAuth : std::uint8_t {
 ///
 /// With g++ 12 give it a name before it stands in a co_await expression.
 // Each member has an initializer, so that -Wextra does not miss those that a user leaves out.
-struct TlsConfig {
+struct GMPCORO_EXPORT TlsConfig {
   /// Client: whom to expect, a host name or an IP address, "example.com", "::1". The certificate must be for it; a name is also sent along
   /// (SNI).
   std::string server_name = {};
@@ -79,12 +79,12 @@ struct TlsConfig {
 ///   just now, a g sends it as soon as there is room, for at most 5 s, on the caller's executor or, from a plain thread, on
 ///   default_executor(); both return at once.
 /// Throws std::bad_alloc.      Go: tls.Client, tls.Server.
-Conn tls_client(const Conn& conn, const TlsConfig& config);
-Conn tls_server(const Conn& conn, const TlsConfig& config);
+GMPCORO_EXPORT Conn tls_client(const Conn& conn, const TlsConfig& config);
+GMPCORO_EXPORT Conn tls_server(const Conn& conn, const TlsConfig& config);
 
 /// `auto r = co_await net::tls_handshake(conn);` parks until both sides know each other; a no-op after that. A client's server may still
 /// refuse: with TLS 1.3 that is told by the first read. May be given up, and taken up again.      Go: Conn.Handshake.
-detail::TlsHandshakeOp tls_handshake(const Conn& conn) noexcept;
+GMPCORO_EXPORT detail::TlsHandshakeOp tls_handshake(const Conn& conn) noexcept;
 
 /// What is known of a connection.      Go: tls.ConnectionState.
 struct TlsState {
@@ -97,7 +97,7 @@ struct TlsState {
   std::vector<std::string> peer_certificates;  // the subjects, "CN=example.com,O=Example"; the peer's own first
 };
 /// After the handshake; before, or of a connection without TLS, nothing.      Go: Conn.ConnectionState.
-TlsState tls_state(const Conn& conn);
+GMPCORO_EXPORT TlsState tls_state(const Conn& conn);
 
 /// What goes wrong, beside what the connection below says.
 enum class tls_errc {
@@ -115,7 +115,7 @@ enum class tls_errc {
   remote_alert = 256,     // + the alert's number: the peer has ended it, "remote error: tls: bad certificate"
 };
 /// The category of tls_errc; and what makes std::error_code of one.
-const std::error_category& tls_category() noexcept;
+GMPCORO_EXPORT const std::error_category& tls_category() noexcept;
 inline std::error_code make_error_code(tls_errc e) noexcept { return {static_cast<int>(e), tls_category()}; }
 
 /// The number of the alert that the peer has sent (RFC 8446, 6.2), or -1: err is something else.

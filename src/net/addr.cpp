@@ -330,11 +330,11 @@ std::string Addr::to_string() const {
   return out;
 }
 
-std::ostream& operator<<(std::ostream& out, const Addr& addr) { return out << addr.to_string(); }
+GMPCORO_EXPORT std::ostream& operator<<(std::ostream& out, const Addr& addr) { return out << addr.to_string(); }
 
 std::size_t Addr::used() const noexcept { return ip_bytes().size() + length_; }
 
-std::strong_ordering operator<=>(const Addr& a, const Addr& b) noexcept {
+GMPCORO_EXPORT std::strong_ordering operator<=>(const Addr& a, const Addr& b) noexcept {
   if (const auto order = a.kind_ <=> b.kind_; order != 0) return order;
   if (const auto order = a.family_ <=> b.family_; order != 0) return order;
   const std::size_t common = std::min(a.used(), b.used());

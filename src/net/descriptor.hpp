@@ -76,7 +76,7 @@ class Descriptor : Immovable {
   /// The same for a file: pollable or regular.
   static Descriptor* make_file(int fd, std::string_view name, Nature nature) noexcept;
   /// One without a number, or null: no memory.
-  static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote,
+  GMPCORO_EXPORT static Descriptor* make(std::unique_ptr<Device> device, const char* network, const net::Addr& local, const net::Addr& remote,
                           Nature nature = Nature::stream) noexcept;
 
   // ---- the handles'
@@ -92,7 +92,7 @@ class Descriptor : Immovable {
   void set_drops(bool drops) noexcept { drops_.store(drops, relaxed); }  // it and close() are the user's to put in order
   std::error_code shut_down(int how) noexcept;
   /// How much of it the system takes at once. Nothing if a device lies below. By who has, or keeps from others, the writing side.
-  std::size_t send_now(const void* data, std::size_t size) noexcept;
+  GMPCORO_EXPORT std::size_t send_now(const void* data, std::size_t size) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
   /// As users say it: a default-constructed or the greatest time_point is none.
   std::error_code set_deadline(std::chrono::steady_clock::time_point when, bool read, bool write) noexcept {
@@ -100,7 +100,7 @@ class Descriptor : Immovable {
     return set_deadline(none ? never : saturated_ns(when.time_since_epoch()), read, write);
   }
   /// `never`: none.
-  std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
+  GMPCORO_EXPORT std::error_code set_deadline(std::int64_t when_ns, bool read, bool write) noexcept;
   int native_handle() const noexcept { return mutex_.is_closed() ? -1 : number(); }
   net::Addr local() const noexcept { return local_.get(); }
   net::Addr remote() const noexcept { return remote_.get(); }
@@ -127,7 +127,7 @@ class Descriptor : Immovable {
 
   // ---- ClosedOp's
   void ref() noexcept { refs_.fetch_add(1, relaxed); }  // [FD-REFS]
-  void unref() noexcept;
+  GMPCORO_EXPORT void unref() noexcept;
   /// Queues w until release(). False: it is over, or w is withdrawn_, and before() was called then: under the lock, just before w is published.
   template <class F>
   bool wait_released(Waiter& w, F before) noexcept {

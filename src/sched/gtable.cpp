@@ -191,7 +191,7 @@ constexpr GdbTable layout() noexcept {
 #pragma GCC diagnostic pop
 
 extern "C" {
-extern const GdbTable gmpcoro_gdb_table;
+GMPCORO_EXPORT extern const GdbTable gmpcoro_gdb_table;
 [[gnu::used]] constinit const GdbTable gmpcoro_gdb_table = layout();
 }
 

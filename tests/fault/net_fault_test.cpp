@@ -33,6 +33,7 @@
 #include "gmp/net.hpp"
 #include "gmp/os.hpp"
 #include "gmp/sync.hpp"
+#include "sched/sched.hpp"
 #include "support/child.hpp"
 #include "support/cpu.hpp"
 #include "support/memory.hpp"

@@ -8,23 +8,11 @@
 #include "gmp/go.hpp"
 #include "gmp/task.hpp"
 #include "gmp/time.hpp"
-#include "sched/sched.hpp"
-#include "sched/status.hpp"
 
 namespace gmp::test {
 
-/// Gs of the executor that sleep for that reason. As a dump does it, but nothing is read of gs that run.
-inline int waiting_for(Executor* ex, detail::WaitReason reason) {
-  detail::Sched* sched = detail::sched_of(*ex);
-  const detail::ScanPeriod period;
-  int n = 0;
-  for (detail::G* gp : detail::gs_of(sched)) {
-    if (!detail::status::begin_scan(gp->status_)) continue;
-    n += gp->sched_ == sched && gp->reason_ == reason;
-    if (detail::status::end_scan(gp->status_)) gp->sched_->queue_held(gp);
-  }
-  return n;
-}
+/// Gs of the executor that sleep for that reason. Nothing is read of gs that run; linked with a shared library (waiting_outside.cpp), more than that.
+int waiting_for(Executor* ex, detail::WaitReason reason);
 
 /// Parks until n gs of this executor sleep for that reason.
 inline Task<> until_waiting(detail::WaitReason reason, int n) {

@@ -19,7 +19,7 @@ namespace detail {
 class GroupState;
 
 /// A counted reference to one, or to none.
-class GroupRef {
+class GMPCORO_EXPORT GroupRef {
  public:
   constexpr GroupRef() noexcept = default;
   explicit GroupRef(GroupState* adopted) noexcept : state_(adopted) {}
@@ -46,7 +46,7 @@ class GroupRef {
 };
 
 /// One place in the group: counted from its making to its end.
-class GroupPlace {
+class GMPCORO_EXPORT GroupPlace {
  public:
   explicit GroupPlace(const GroupRef& group);
   GroupPlace(GroupPlace&& other) noexcept = default;

@@ -21,39 +21,39 @@ namespace gmp::detail {
 struct Timer;
 
 /// The g that the calling thread runs, or null. Never inlined: a thread_local address must not live across a suspension.
-GMPCORO_NOINLINE G* current_g() noexcept;
+GMPCORO_NOINLINE GMPCORO_EXPORT G* current_g() noexcept;
 
 /// True where a plain-thread (`…_blocking`) call is legal: off every g, or inside blocking(f) on one.
 bool on_plain_thread() noexcept;
 
 /// Throws std::logic_error("lock_blocking() called on a goroutine: use co_await lock()") unless on_plain_thread().
-void require_plain_thread(const char* called, const char* instead);
+GMPCORO_EXPORT void require_plain_thread(const char* called, const char* instead);
 [[noreturn]] void throw_off_g();  // std::logic_error: co_await outside a goroutine
 
 /// Number of Ms that have a reason to look up from their g: a used-up slice, a lost P, a stopping executor. Inline fast paths load it;
 /// non-zero sends them to the compiled path, which asks give_way().
-extern Atomic<std::uint32_t> attention;
+GMPCORO_EXPORT extern Atomic<std::uint32_t> attention;
 
 /// $GMPDEBUG has lockcycle=1, and an executor was started: from then on `attention` is never 0, so that no lock is taken or freed inline.
 extern Atomic<bool> locks_followed;
 
 /// The g is about to sleep in `leaf`. w: its waiter, for withdrawal (or null). step: run before it is resumed (or null).
-void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*) = nullptr) noexcept;
-void park_abort(G* gp) noexcept;
+GMPCORO_EXPORT void park_begin(G* gp, FrameLink& leaf, WaitReason reason, Waiter* w, bool (*step)(G*) = nullptr) noexcept;
+GMPCORO_EXPORT void park_abort(G* gp) noexcept;
 
 /// As park_begin, from within a step: the g competes again and lost; leaf and reason are as before.
 void repark_begin(G* gp) noexcept;
 
 /// The g stays runnable and goes to the tail of its P's queue (Go: goyield). Its await_suspend returns true at once.
-void yield_now(G* gp, FrameLink& leaf) noexcept;
+GMPCORO_EXPORT void yield_now(G* gp, FrameLink& leaf) noexcept;
 
 /// Before an operation begins: under gmp::testing others may come first. True: suspend(awaiter, leaf) is called when gp is chosen, and says then
 /// whether it has suspended; the caller returns "suspended" and touches nothing.
-bool put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept;
+GMPCORO_EXPORT bool put_off(G* gp, FrameLink& leaf, void* awaiter, bool (*suspend)(void*, FrameLink&)) noexcept;
 
 /// For an operation that is done without having parked. True: this M must let go of the g now (its slice is used up, its P was taken,
 /// its executor stops): the caller returns "suspended" and the g, which goes on in `leaf`, is queued by the M's loop.
-bool give_way(G* gp, FrameLink& leaf) noexcept;
+GMPCORO_EXPORT bool give_way(G* gp, FrameLink& leaf) noexcept;
 
 /// Makes a waiting g runnable: it is the next to run on the caller's P, or goes to its executor's global queue when the caller is no M of
 /// that executor. From any thread.
@@ -89,9 +89,9 @@ Sched* sched_of_this_thread() noexcept;
 
 /// blocking(f), round f: f may block; sysmon gives the P to another M meanwhile. blocking_end is false if the g must let go: then
 /// blocking_let_go() queues it.
-void blocking_begin(G* gp) noexcept;
-bool blocking_end(G* gp) noexcept;
-void blocking_let_go(G* gp, FrameLink& leaf) noexcept;
+GMPCORO_EXPORT void blocking_begin(G* gp) noexcept;
+GMPCORO_EXPORT bool blocking_end(G* gp) noexcept;
+GMPCORO_EXPORT void blocking_let_go(G* gp, FrameLink& leaf) noexcept;
 
 /// What keeps hope that a parked g will be woken from outside (a live Waker, a foreign await): counted, for the deadlock report.
 void hope_begin(G* gp) noexcept;
@@ -107,7 +107,7 @@ void outside_hope_ends() noexcept;
 void library_thread_begins() noexcept;
 
 /// Nanoseconds of CLOCK_MONOTONIC; and the same as sysmon or a poller saw it last (up to some ms old, costs one load).
-std::int64_t now_ns() noexcept;
+GMPCORO_EXPORT std::int64_t now_ns() noexcept;
 std::int64_t coarse_now_ns() noexcept;
 
 /// A thread-local random number, for choices that need no seed to be kept.
@@ -144,7 +144,7 @@ bool hold_begin(G* gp) noexcept;
 void hold_end(G* gp, bool wakes) noexcept;
 
 /// While the frames of a stopped executor are destroyed on this thread: primitives check and wake nothing of that executor.
-bool tearing_down() noexcept;
+GMPCORO_EXPORT bool tearing_down() noexcept;
 /// The same, and gp is of that executor: a destructor there may cancel what a g of another one waits on.
 bool torn_down(const G* gp) noexcept;
 /// A g that was withdrawn from Cond::wait does not hold the Mutex that its frame's guard will unlock: note_phantom remembers one such

@@ -26,7 +26,7 @@ class Child;
 namespace gmp::os {
 
 /// How a process ended.      Go: os.ProcessState.
-class ExitStatus {
+class GMPCORO_EXPORT ExitStatus {
  public:
   constexpr ExitStatus() noexcept = default;
   constexpr ExitStatus(int code, int signal, bool dumped) noexcept : code_(code), signal_(signal), dumped_(dumped) {}
@@ -52,7 +52,7 @@ class ExitStatus {
 
 namespace gmp::detail {
 
-class [[nodiscard("co_await it")]] WaitProcessOp {
+class [[nodiscard("co_await it")]] GMPCORO_EXPORT WaitProcessOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -105,7 +105,7 @@ class Stdio {
 ///     if (err) …                                        // "exec: "ls": executable file not found in $PATH", "exit status 2", "signal: killed"
 ///
 /// Of it nothing is shared: it may be changed, and started again.      Go: exec.Cmd.
-struct Command {
+struct GMPCORO_EXPORT Command {
   Command() noexcept {}
   /// The program, and its arguments.
   template <class Program, class... Arguments>
@@ -131,7 +131,7 @@ struct Command {
 
 /// A program that was started: a shared handle. Its end is waited for by wait(); if all handles go before, the library does that, so that no zombie is
 /// left. From any thread.      Go: os.Process.
-class Process {
+class GMPCORO_EXPORT Process {
  public:
   Process() noexcept = default;
   explicit Process(std::shared_ptr<detail::Child> child) noexcept : child_(std::move(child)) {}
@@ -155,10 +155,10 @@ class Process {
 /// Starts it: `auto [p, err] = co_await os::start(cmd);`. Holds up no other g. When ctx is done the process is killed (SIGKILL); done already: it is not
 /// started. Errors read `exec: "nosuch": executable file not found in $PATH`, `fork/exec /x: permission denied`, `chdir /y: no such file or directory`.
 /// The program has no descriptors of this one but those of cmd, which it gets as blocking ones.      Go: exec.CommandContext, Cmd.Start.
-Task<Result<Process>> start(Command command, Context ctx = {});
+GMPCORO_EXPORT Task<Result<Process>> start(Command command, Context ctx = {});
 
 /// Starts it and waits: `auto [status, err] = co_await os::run(cmd);`. A status that is no success is an error, too: errc::exit_status, and the message says
 /// which. When ctx is done it is killed, and so is one that is left behind because the executor stops.      Go: Cmd.Run.
-Task<Result<ExitStatus>> run(Command command, Context ctx = {});
+GMPCORO_EXPORT Task<Result<ExitStatus>> run(Command command, Context ctx = {});
 
 }  // namespace gmp::os

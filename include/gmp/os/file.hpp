@@ -27,7 +27,7 @@ namespace gmp::os {
 ///     auto [text, err2] = co_await io::read_all(f);
 ///
 /// Errors read as Go's: "read /etc: is a directory", "write |1: broken pipe", "read f: file already closed".      Go: os.File.
-class File {
+class GMPCORO_EXPORT File {
  public:
   using shared_handle = void;  // io's readers and writers keep a copy of it, where they would keep a reference
 
@@ -99,11 +99,11 @@ struct Pipe {
 };
 /// `auto [r, w, err] = os::pipe();` what is written to w is read from r. A read gives errc::eof when all writers are closed, a write EPIPE when all readers
 /// are.      Go: os.Pipe.
-Pipe pipe() noexcept;
+GMPCORO_EXPORT Pipe pipe() noexcept;
 
 /// A descriptor that the program has already: `auto [f, err] = os::from_fd(0, "stdin");`. From here on it is the File's, and closed with it. A pipe, terminal
 /// or socket is made non-blocking, also for whoever shares it by dup(2) or fork(2); all but 0, 1, 2 close-on-exec. What is no open descriptor: EBADF, and nothing
 /// was taken.      Go: os.NewFile.
-Result<File> from_fd(int fd, std::string_view name = {});
+GMPCORO_EXPORT Result<File> from_fd(int fd, std::string_view name = {});
 
 }  // namespace gmp::os

@@ -50,7 +50,7 @@ class [[nodiscard("co_await it")]] CondWait {
 ///
 /// Always in a loop: between signal() and the waiter's return others may have the mutex. A signal that nobody waits for is lost. The mutex
 /// must outlive the Cond.      Go: sync.Cond.
-class Cond : detail::Immovable {
+class GMPCORO_EXPORT Cond : detail::Immovable {
  public:
   explicit Cond(Mutex& mutex) noexcept : mutex_(mutex) {}
   ~Cond() {
@@ -81,7 +81,7 @@ class Cond : detail::Immovable {
 
 namespace detail {
 
-class CondAwaiter : public OperationAwaiter<CondAwaiter> {
+class GMPCORO_EXPORT CondAwaiter : public OperationAwaiter<CondAwaiter> {
  public:
   CondAwaiter(G* gp, CondWait op) noexcept : OperationAwaiter(gp), cond_(*op.cond_) {}
   ~CondAwaiter() {

@@ -28,7 +28,7 @@ struct MutexWaiter : SemaWaiter {
   static bool undo(SemaWaiter& w) noexcept;
   static constexpr bool competes = true;
 
-  static bool withdraw_lock(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_lock(Waiter* w) noexcept;
   void take_back() noexcept;  // W5
 
   Mutex* mutex_;
@@ -75,7 +75,7 @@ class [[nodiscard("co_await it: nothing is locked yet")]] MutexScopedLock : publ
 /// destroyed locked, by whoever holds it, even while the unlock() before is still returning; while somebody waits for it: fatal error.
 ///
 ///     auto guard = co_await mu.scoped_lock();      Go: sync.Mutex.
-class Mutex : detail::Immovable {
+class GMPCORO_EXPORT Mutex : detail::Immovable {
  public:
   constexpr Mutex() noexcept = default;
   ~Mutex() {
@@ -154,7 +154,7 @@ static_assert(sizeof(Mutex) == 8);
 
 namespace detail {
 
-class MutexLockAwaiter : public OperationAwaiter<MutexLockAwaiter> {
+class GMPCORO_EXPORT MutexLockAwaiter : public OperationAwaiter<MutexLockAwaiter> {
  public:
   MutexLockAwaiter(G* gp, MutexLock op) noexcept : OperationAwaiter(gp), mutex_(*op.mutex_) {}
   bool await_ready() noexcept { return undisturbed() && mutex_.lock_fast(); }

@@ -43,11 +43,11 @@ struct OnceWaiter : SemaWaiter {
   OnceState* once_;
 
  private:
-  static bool withdraw_call(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_call(Waiter* w) noexcept;
 };
 
 /// Eight bytes: who came first, whether he is through, and how many wait for him.
-class OnceState : Immovable {
+class GMPCORO_EXPORT OnceState : Immovable {
  public:
   constexpr OnceState() noexcept = default;
   ~OnceState() {
@@ -97,7 +97,7 @@ class OnceRunner {
   }
 
  private:
-  void abandon() noexcept;
+  GMPCORO_EXPORT void abandon() noexcept;
   OnceState* once_ = nullptr;
 };
 

@@ -53,7 +53,7 @@ struct RWMutexReader : SemaWaiter {
 
  private:
   bool has_it() noexcept;
-  static bool withdraw_read(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_read(Waiter* w) noexcept;
 };
 
 class RWMutexLockAwaiter;
@@ -81,7 +81,7 @@ class [[nodiscard("co_await it: nothing is locked yet")]] RWMutexOperation {
 /// A writer that waits holds off new readers, so that it gets in; when it unlocks, the readers that came meanwhile all get in before the
 /// next writer. Hence a g that holds it for reading and asks again (itself or by a callee) deadlocks if a writer came in between: do not.
 /// There is no upgrading. It belongs to no g. Destroying it: as for Mutex.      Go: sync.RWMutex.
-class RWMutex : detail::Immovable {
+class GMPCORO_EXPORT RWMutex : detail::Immovable {
  public:
   constexpr RWMutex() noexcept = default;
   ~RWMutex() {
@@ -204,7 +204,7 @@ static_assert(sizeof(RWMutex) == 24);
 
 namespace detail {
 
-class RWMutexLockAwaiter : public OperationAwaiter<RWMutexLockAwaiter> {
+class GMPCORO_EXPORT RWMutexLockAwaiter : public OperationAwaiter<RWMutexLockAwaiter> {
  public:
   template <class A>
   RWMutexLockAwaiter(G* gp, RWMutexOperation<A> op) noexcept : OperationAwaiter(gp), rw_(op.rw()) {}
@@ -224,7 +224,7 @@ class RWMutexScopedLockAwaiter : public RWMutexLockAwaiter {
   RWMutex::Guard await_resume() const noexcept { return RWMutex::Guard(rw_); }
 };
 
-class RWMutexRLockAwaiter : public OperationAwaiter<RWMutexRLockAwaiter> {
+class GMPCORO_EXPORT RWMutexRLockAwaiter : public OperationAwaiter<RWMutexRLockAwaiter> {
  public:
   template <class A>
   RWMutexRLockAwaiter(G* gp, RWMutexOperation<A> op) noexcept : OperationAwaiter(gp), rw_(op.rw()) {}

@@ -25,7 +25,7 @@ struct SemaphoreWaiter : SemaWaiter {
   bool for_ever_ = false;  // it asks for more than there is, and is counted so; under the root's lock
 
  private:
-  static bool withdraw_acquire(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_acquire(Waiter* w) noexcept;
 };
 
 class SemaphoreAwaiter;
@@ -47,7 +47,7 @@ class [[nodiscard("co_await it: nothing is acquired yet")]] SemaphoreAcquire {
 
 /// A number of units. Who acquires waits until there are enough of them for him, and nobody has waited longer: a large request is not
 /// overtaken by small ones. What happens before a release() is seen after the acquire() that it lets through.      Go: semaphore.Weighted.
-class Semaphore : detail::Immovable {
+class GMPCORO_EXPORT Semaphore : detail::Immovable {
  public:
   /// n: how many units there are. Negative: std::invalid_argument.
   explicit Semaphore(std::int64_t n);
@@ -117,7 +117,7 @@ class Semaphore : detail::Immovable {
 
 namespace detail {
 
-class SemaphoreAwaiter : public OperationAwaiter<SemaphoreAwaiter> {
+class GMPCORO_EXPORT SemaphoreAwaiter : public OperationAwaiter<SemaphoreAwaiter> {
  public:
   SemaphoreAwaiter(G* gp, SemaphoreAcquire op) noexcept : OperationAwaiter(gp), semaphore_(*op.semaphore_), units_(op.units_) {}
   bool await_ready() noexcept { return undisturbed() && semaphore_.try_take(static_cast<std::uint64_t>(units_)); }

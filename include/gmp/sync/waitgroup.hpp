@@ -32,7 +32,7 @@ struct WaitGroupWaiter : SemaWaiter {
   WaitGroup* group_;
 
  private:
-  static bool withdraw_wait(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_wait(Waiter* w) noexcept;
 };
 
 class WaitGroupAwaiter;
@@ -57,7 +57,7 @@ class [[nodiscard("co_await it")]] WaitGroupWait {
 ///
 /// add() for a new round only when every wait() of the last one has returned. What happens before a done() is seen after the wait() that it
 /// ends.      Go: sync.WaitGroup.
-class WaitGroup : detail::Immovable {
+class GMPCORO_EXPORT WaitGroup : detail::Immovable {
  public:
   constexpr WaitGroup() noexcept = default;
   ~WaitGroup() {
@@ -115,7 +115,7 @@ class WaitGroup : detail::Immovable {
 
 namespace detail {
 
-class WaitGroupAwaiter : public OperationAwaiter<WaitGroupAwaiter> {
+class GMPCORO_EXPORT WaitGroupAwaiter : public OperationAwaiter<WaitGroupAwaiter> {
  public:
   WaitGroupAwaiter(G* gp, WaitGroupWait op) noexcept : OperationAwaiter(gp), group_(*op.group_) {}
   bool await_ready() const noexcept { return undisturbed() && group_.finished(); }

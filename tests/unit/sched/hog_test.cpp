@@ -21,6 +21,7 @@
 #include "gmp/go.hpp"
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
+#include "sched/sched.hpp"
 #include "support/child.hpp"
 #include "support/gaps.hpp"
 #include "support/memory.hpp"

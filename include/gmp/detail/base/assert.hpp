@@ -2,6 +2,8 @@
 // Go: runtime/panic.go (throw, fatal).  Room: base (floor 0).
 #pragma once
 
+#include "gmp/detail/base/config.hpp"
+
 namespace gmp::detail {
 
 /// Prints `fatal error: TEXT` to stderr and ends the process with status 2 ($GMPTRACEBACK=crash: aborts, for a core file).
@@ -15,7 +17,7 @@ void misuse(const char* text) noexcept;
 /// Ends the process with status 2, or aborts under $GMPTRACEBACK=crash; who prints more than one line calls it after.
 [[noreturn]] void die() noexcept;
 
-[[noreturn]] void assert_failed(const char* expression, const char* file, int line) noexcept;
+[[noreturn]] GMPCORO_EXPORT void assert_failed(const char* expression, const char* file, int line) noexcept;
 
 }  // namespace gmp::detail
 

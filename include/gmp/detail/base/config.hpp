@@ -18,6 +18,10 @@ struct Immovable {
 
 }  // namespace gmp::detail
 
+// What a program may call in the shared library, directly or by what is inline in a header. On a class: all of it that is not inline. All else is hidden,
+// and tests/guest/symbols.txt lists what is not.
+#define GMPCORO_EXPORT [[gnu::visibility("default")]]
+
 #define GMPCORO_NOINLINE [[gnu::noinline]]
 #define GMPCORO_COLD [[gnu::noinline, gnu::cold]]
 

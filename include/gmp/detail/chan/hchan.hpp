@@ -34,7 +34,7 @@ struct ChanWaiter : Waiter {
   enum class Side : std::uint8_t { recv, send };
   ChanWaiter(G* gp, HChan& chan, Side side, void* element) noexcept
       : Waiter(gp, &ChanWaiter::withdraw_wait), chan_(&chan), element_(element), side_(side) {}
-  static bool withdraw_wait(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw_wait(Waiter* w) noexcept;
 
   HChan* chan_;
   void* element_;                            // a sender: the value it gives. A receiver: room for what is stored of one
@@ -53,7 +53,7 @@ class HChan : Immovable {
  public:
   /// Throws std::length_error("makechan: size out of range"), std::bad_alloc. One handle is the caller's.
   /// behind: so many bytes, aligned for anything, for who feeds it.
-  static HChan* make(const Element& element, std::size_t capacity, std::size_t behind = 0);
+  GMPCORO_EXPORT static HChan* make(const Element& element, std::size_t capacity, std::size_t behind = 0);
   void* room_behind() const noexcept { return slots_ + behind(capacity_ * element_.size); }
   void ref() noexcept { handles_.fetch_add(1, relaxed); }  // [CHAN-REFS] a copy of a handle that we hold
   /// True: the caller has the only handle.
@@ -63,7 +63,7 @@ class HChan : Immovable {
   }
 
   /// The channels that a nil handle stands for: never ready, never closed. Two, for a sender and a receiver must not meet there.
-  static HChan& nil(ChanWaiter::Side side) noexcept;
+  GMPCORO_EXPORT static HChan& nil(ChanWaiter::Side side) noexcept;
   bool is_nil() const noexcept;
 
   std::size_t size() const noexcept { return source_ != nullptr ? 0 : count_.load(relaxed) + returned_count_.load(relaxed); }
@@ -73,7 +73,7 @@ class HChan : Immovable {
   ChanSource* source() const noexcept { return source_; }
   bool closed() const noexcept { return closed_.load(acquire); }  // [CHAN-CLOSED]
   bool drained() const noexcept { return closed() && size() == 0; }
-  void close();  // throws std::logic_error("close of closed channel")
+  GMPCORO_EXPORT void close();  // throws std::logic_error("close of closed channel")
 
   /// Whether it looks as if it would not wait; another may be faster. Under lock_ it is the truth, but for selects that are lost.
   bool can_send() const noexcept { return count_.load(relaxed) < capacity_ || receivers_.length.load(relaxed) != 0 || closed_.load(relaxed); }
@@ -83,13 +83,13 @@ class HChan : Immovable {
 
   enum class Outcome : std::uint8_t { done, closed, would_wait };
   // Without waiting. What the element's load throws goes through, and nothing has happened (CH2).
-  Outcome try_send(void* value);
+  GMPCORO_EXPORT Outcome try_send(void* value);
   Outcome try_send_distinct(void* value);  // would_wait also if the same bytes lie in the ring
-  Outcome try_recv(void* room);
+  GMPCORO_EXPORT Outcome try_recv(void* room);
   /// The g sleeps in leaf if it returns true: nothing may be touched then. Else w.done_ says what happened, or w.withdrawn_.
-  bool begin(ChanWaiter& w, FrameLink& leaf);
+  GMPCORO_EXPORT bool begin(ChanWaiter& w, FrameLink& leaf);
   /// For plain threads.
-  void block(ChanWaiter& w);
+  GMPCORO_EXPORT void block(ChanWaiter& w);
   /// What was received could not be moved out: it is the first again.
   void give_back(BoxLink* box) noexcept;
 
@@ -131,7 +131,7 @@ class HChan : Immovable {
   HChan(const Element& element, std::size_t capacity, std::byte* slots) noexcept;
   static constexpr std::size_t behind(std::size_t bytes) noexcept { return (bytes + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t); }
   ~HChan() = default;
-  void destroy() noexcept;
+  GMPCORO_EXPORT void destroy() noexcept;
 
   // All of them under lock_.
   Outcome send_locked(void* value, ChanWaiter*& woken);

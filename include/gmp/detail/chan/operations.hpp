@@ -17,7 +17,7 @@
 
 namespace gmp::detail {
 
-[[noreturn]] void throw_closed_channel();  // ClosedChannel
+[[noreturn]] GMPCORO_EXPORT void throw_closed_channel();  // ClosedChannel
 
 /// False: g++ before 13 would destroy a temporary T in a co_await expression twice.
 template <class T>

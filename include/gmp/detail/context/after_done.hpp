@@ -10,6 +10,6 @@
 
 namespace gmp::detail {
 
-AfterFuncRef after_done(const ContextRef& context, Task<> frame, std::source_location where);
+GMPCORO_EXPORT AfterFuncRef after_done(const ContextRef& context, Task<> frame, std::source_location where);
 
 }  // namespace gmp::detail

@@ -25,7 +25,7 @@ namespace detail {
 class CancelNode;
 
 /// One context. Handles and children hold it; it holds its parent.
-class ContextNode : Immovable {
+class GMPCORO_EXPORT ContextNode : Immovable {
  public:
   static ContextNode& background() noexcept;
 
@@ -110,7 +110,7 @@ class Follower : Immovable {
   Follower* prev_ = nullptr;
 };
 
-class CancelNode : public ContextNode, private Follower {
+class GMPCORO_EXPORT CancelNode : public ContextNode, private Follower {
  public:
   /// Shares the parent's end from here on, which may have come already.
   void attach() noexcept;
@@ -173,7 +173,7 @@ class DeadlineNode final : public CancelNode, private GuestTimer {
   void start();
 
  private:
-  ~DeadlineNode();
+  GMPCORO_EXPORT ~DeadlineNode();
   void destroy() noexcept override { delete this; }
   void ended() noexcept override { disarm(); }
   static void fire(Timer* timer, std::int64_t now) noexcept;

@@ -31,7 +31,7 @@ class ContextRef : public Ref<ContextNode> {
 };
 
 /// Gives an operation up when a context ends.
-class ContextLink : private Withdrawable, private Follower {
+class GMPCORO_EXPORT ContextLink : private Withdrawable, private Follower {
  public:
   explicit ContextLink(ContextRef&& context) noexcept : Follower(ops), context_(std::move(context)) {}
   bool over() const noexcept {
@@ -60,7 +60,7 @@ class ContextLink : private Withdrawable, private Follower {
 };
 
 /// Gives an operation up after a while.
-class TimeoutLink : private Withdrawable, private Timer {
+class GMPCORO_EXPORT TimeoutLink : private Withdrawable, private Timer {
  public:
   explicit TimeoutLink(std::int64_t duration_ns) noexcept : Timer(&fire), duration_ns_(duration_ns) {}
   bool over() const noexcept { return duration_ns_ <= 0; }

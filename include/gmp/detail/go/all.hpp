@@ -60,7 +60,7 @@ struct AllChild {
   static void end(const Fork& fork, Task<T>& task) noexcept {
     if (fork.gone_) [[unlikely]] static_cast<void>(TaskAccess::release(task));
   }
-  static std::exception_ptr task_awaited() noexcept;
+  GMPCORO_EXPORT static std::exception_ptr task_awaited() noexcept;
 };
 
 }  // namespace detail

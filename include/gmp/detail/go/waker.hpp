@@ -30,11 +30,11 @@ namespace detail {
 
 class WakerBlock;
 struct WakerWaiter : Waiter {
-  WakerWaiter() noexcept;
+  GMPCORO_EXPORT WakerWaiter() noexcept;
   WakerBlock* block_ = nullptr;
 };
 
-class WakerBlock : Immovable {
+class GMPCORO_EXPORT WakerBlock : Immovable {
  public:
   explicit WakerBlock(G* gp) noexcept;
 

@@ -16,13 +16,15 @@
 #include <type_traits>
 #include <vector>
 
+#include "gmp/detail/base/config.hpp"
+
 namespace gmp::detail {
 
 template <class T>
 concept ByteLike = std::same_as<T, std::byte> || std::same_as<T, char> || std::same_as<T, unsigned char> || std::same_as<T, signed char> ||
                    std::same_as<T, char8_t>;
 
-[[noreturn]] void throw_null_buffer();  // std::invalid_argument
+[[noreturn]] GMPCORO_EXPORT void throw_null_buffer();  // std::invalid_argument
 
 }  // namespace gmp::detail
 

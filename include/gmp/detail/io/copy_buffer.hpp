@@ -12,7 +12,7 @@
 
 namespace gmp::detail {
 
-class CopyBuffer {
+class GMPCORO_EXPORT CopyBuffer {
  public:
   /// Where to read to. Throws std::bad_alloc if there is no memory even for the smallest.
   io::Buffer space();

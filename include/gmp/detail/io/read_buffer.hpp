@@ -20,7 +20,7 @@
 
 namespace gmp::detail {
 
-class ReadBuffer {
+class GMPCORO_EXPORT ReadBuffer {
  public:
   ReadBuffer(std::size_t size, std::size_t limit) noexcept;
 
@@ -79,13 +79,13 @@ class Wanted {
   }
 
  private:
-  Result<T> failed() noexcept;
+  GMPCORO_EXPORT Result<T> failed() noexcept;
   T value_{};
   Result<void> failure_;
 };
 
 /// Bytes up to the first delimiter: with it, or as a line without it.
-class WantUntil : public Wanted<std::string_view> {
+class GMPCORO_EXPORT WantUntil : public Wanted<std::string_view> {
  public:
   static constexpr int line_end = -1;  // '\n', and a line is wanted
   explicit WantUntil(int delimiter) noexcept : delimiter_(delimiter) {}
@@ -113,7 +113,7 @@ class WantUntil : public Wanted<std::string_view> {
   int delimiter_;
 };
 
-class WantPeek : public Wanted<std::string_view> {
+class GMPCORO_EXPORT WantPeek : public Wanted<std::string_view> {
  public:
   explicit WantPeek(std::size_t n) noexcept : n_(n) {}
   bool take(ReadBuffer& buffer) noexcept {
@@ -126,7 +126,7 @@ class WantPeek : public Wanted<std::string_view> {
   std::size_t n_;
 };
 
-class WantDiscard : public Wanted<std::size_t> {
+class GMPCORO_EXPORT WantDiscard : public Wanted<std::size_t> {
  public:
   explicit WantDiscard(std::size_t n) noexcept : n_(n) {}
   bool take(ReadBuffer& buffer) noexcept;
@@ -136,7 +136,7 @@ class WantDiscard : public Wanted<std::size_t> {
   std::size_t done_ = 0;
 };
 
-class WantRead : public Wanted<std::size_t> {
+class GMPCORO_EXPORT WantRead : public Wanted<std::size_t> {
  public:
   explicit WantRead(io::Buffer out) noexcept : out_(out) {}
   bool take(ReadBuffer& buffer) noexcept;

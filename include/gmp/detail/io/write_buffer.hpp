@@ -20,7 +20,7 @@
 
 namespace gmp::detail {
 
-class WriteBuffer {
+class GMPCORO_EXPORT WriteBuffer {
  public:
   explicit WriteBuffer(std::size_t size) noexcept;
 
@@ -50,7 +50,7 @@ class WriteBuffer {
   Result<void> failure_;
 };
 
-class WantWrite {
+class GMPCORO_EXPORT WantWrite {
  public:
   using Value = std::size_t;
   explicit WantWrite(io::ConstBuffer data) noexcept : data_(data) {}

@@ -31,7 +31,7 @@ namespace gmp::net {
 /// The address of one end: an IP and a port, or a path.
 /// to_string() reads as Go's: "127.0.0.1:8080", "[::1]:80", "[fe80::1%eth0]:80", "/run/app.sock", "@abstract"; it also goes to << and to
 /// fmt (include fmt's header before this one, or use fmt 10).
-class Addr {
+class GMPCORO_EXPORT Addr {
  public:
   /// What it is an address of; ip: a host, without a port.
   enum class Kind : std::uint8_t { none, ip, tcp, udp, unix_stream, unix_datagram, unix_packet };

@@ -14,12 +14,12 @@ class CopyEnd {
   explicit CopyEnd(Descriptor* fd) noexcept : fd_(fd) {}
   Descriptor* get() const noexcept { return fd_; }
   /// All of it is there already.
-  bool sends_at_once() const noexcept;
+  GMPCORO_EXPORT bool sends_at_once() const noexcept;
 
  private:
   Descriptor* fd_;
 };
 
-Task<DirectCopy> copy_directly(CopyEnd to, CopyEnd from, Context ctx);
+GMPCORO_EXPORT Task<DirectCopy> copy_directly(CopyEnd to, CopyEnd from, Context ctx);
 
 }  // namespace gmp::detail

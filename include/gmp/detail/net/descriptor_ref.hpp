@@ -4,12 +4,14 @@
 
 #include <utility>
 
+#include "gmp/detail/base/config.hpp"
+
 namespace gmp::detail {
 
 class Descriptor;
 
-void ref_handle(Descriptor* fd) noexcept;
-void unref_handle(Descriptor* fd) noexcept;  // the last one closes
+GMPCORO_EXPORT void ref_handle(Descriptor* fd) noexcept;
+GMPCORO_EXPORT void unref_handle(Descriptor* fd) noexcept;  // the last one closes
 
 class DescriptorRef {
  public:

@@ -32,7 +32,7 @@ struct FdWaiter : Waiter {
   bool granted_ = false;  // has the side, and was taken out of the queue; under the FdMutex's lock
 };
 
-class FdOperation : public FdWaiter, public Chainable {
+class GMPCORO_EXPORT FdOperation : public FdWaiter, public Chainable {
  public:
   enum class Kind : std::uint8_t {
     recv,       // data: what is read into

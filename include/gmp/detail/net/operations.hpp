@@ -100,7 +100,7 @@ struct MessageRoom : AddressRoom {
   alignas(8) std::array<std::byte, 16> piece_;
 };
 
-class [[nodiscard("co_await it: nothing is read yet")]] ReadFromOp {
+class [[nodiscard("co_await it: nothing is read yet")]] GMPCORO_EXPORT ReadFromOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -119,7 +119,7 @@ class ReadFromOp::Awaiter : private MessageRoom, public FdAwaiter<Awaiter> {
   const net::Addr::Kind kind_;
 };
 
-class [[nodiscard("co_await it: nothing is sent yet")]] WriteToOp {
+class [[nodiscard("co_await it: nothing is sent yet")]] GMPCORO_EXPORT WriteToOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -142,7 +142,7 @@ class WriteToOp::Awaiter : private MessageRoom, public FdAwaiter<Awaiter> {
   const bool fits_;  // such a socket can send there
 };
 
-class [[nodiscard("co_await it: nothing is accepted yet")]] AcceptOp {
+class [[nodiscard("co_await it: nothing is accepted yet")]] GMPCORO_EXPORT AcceptOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -163,10 +163,10 @@ class AcceptOp::Awaiter : private AddressRoom, public FdAwaiter<Awaiter> {
 
 class Dial;
 struct DeleteDial {
-  void operator()(Dial* dial) const noexcept;
+  GMPCORO_EXPORT void operator()(Dial* dial) const noexcept;
 };
 
-class [[nodiscard("co_await it: nothing is dialled yet")]] DialOp {
+class [[nodiscard("co_await it: nothing is dialled yet")]] GMPCORO_EXPORT DialOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -191,10 +191,10 @@ class DialOp::Awaiter : public OperationAwaiter<Awaiter> {
 
 class HostLookup;
 struct DeleteHostLookup {
-  void operator()(HostLookup* lookup) const noexcept;
+  GMPCORO_EXPORT void operator()(HostLookup* lookup) const noexcept;
 };
 
-class [[nodiscard("co_await it: nothing is looked up yet")]] LookupHostOp {
+class [[nodiscard("co_await it: nothing is looked up yet")]] GMPCORO_EXPORT LookupHostOp {
  public:
   class Awaiter;
   using operation_tag = void;
@@ -215,7 +215,7 @@ class LookupHostOp::Awaiter : public OperationAwaiter<Awaiter> {
   std::unique_ptr<HostLookup, DeleteHostLookup> lookup_;
 };
 
-class [[nodiscard("co_await it")]] ClosedOp {
+class [[nodiscard("co_await it")]] GMPCORO_EXPORT ClosedOp {
  public:
   class Awaiter;
   using operation_tag = void;

@@ -20,7 +20,7 @@ namespace gmp::detail {
 
 class Descriptor;
 
-class FileCall : public Waiter, public Chainable {
+class GMPCORO_EXPORT FileCall : public Waiter, public Chainable {
  public:
   enum class Kind : std::uint8_t { open, pread, pwrite, fsync };
 

@@ -109,7 +109,7 @@ class SyncOp::Awaiter : public FileCallAwaiter<Awaiter> {
   std::error_code await_resume() const noexcept { return call_.error(); }
 };
 
-class [[nodiscard("co_await it: nothing is opened yet")]] OpenOp {
+class [[nodiscard("co_await it: nothing is opened yet")]] GMPCORO_EXPORT OpenOp {
  public:
   class Awaiter;
   using operation_tag = void;

@@ -10,7 +10,7 @@
 
 namespace gmp::detail {
 
-class [[nodiscard("co_await it: nothing is waited for yet")]] ReadinessOp {
+class [[nodiscard("co_await it: nothing is waited for yet")]] GMPCORO_EXPORT ReadinessOp {
  public:
   class Awaiter;
   using operation_tag = void;

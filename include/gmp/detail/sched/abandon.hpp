@@ -4,10 +4,12 @@
 
 #include <coroutine>
 
+#include "gmp/detail/base/config.hpp"
+
 namespace gmp::detail {
 
 /// Destroys a child frame whose awaiter goes away before the child has ended: its parent's frame is being destroyed. When a parked chain is
 /// destroyed leaf first, the child is gone already, and this finds that out.
-void destroy_abandoned(std::coroutine_handle<> child) noexcept;
+GMPCORO_EXPORT void destroy_abandoned(std::coroutine_handle<> child) noexcept;
 
 }  // namespace gmp::detail

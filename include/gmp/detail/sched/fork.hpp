@@ -69,7 +69,7 @@ class ForkList {
 };
 
 /// The g that awaits an all(), while it does: it runs children itself, and sleeps for those that others run.
-class ForkJoin : Immovable {
+class GMPCORO_EXPORT ForkJoin : Immovable {
  public:
   ForkJoin() noexcept = default;
 
@@ -140,6 +140,6 @@ class ForkJoin : Immovable {
 
 /// By a lent G, before its innermost frame may suspend: the guest gets a G of its own, and so does each joiner that is itself a guest; all joiners
 /// sleep. leaf.g_ is the guest's own afterwards. Throws std::bad_alloc.
-void settle(FrameLink& leaf);
+GMPCORO_EXPORT void settle(FrameLink& leaf);
 
 }  // namespace gmp::detail

@@ -15,7 +15,7 @@ namespace gmp::detail {
 inline constexpr std::uint32_t transfer_depth_max = 64;
 
 /// Leaves `next` to the M's loop; returns the no-op coroutine.
-std::coroutine_handle<> trampoline(G* gp, std::coroutine_handle<> next) noexcept;
+GMPCORO_EXPORT std::coroutine_handle<> trampoline(G* gp, std::coroutine_handle<> next) noexcept;
 
 /// Goes on in `next`: directly at most 64 deep, then by way of the loop.
 inline std::coroutine_handle<> transfer(G* gp, std::coroutine_handle<> next) noexcept {

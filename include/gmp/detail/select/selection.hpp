@@ -27,7 +27,7 @@ struct CaseRecord {
   Late<ChanWaiter> waiter_;
 };
 
-class Selection : Waiter {
+class GMPCORO_EXPORT Selection : Waiter {
  public:
   /// locks: room for as many pointers.
   Selection(CaseRecord* cases, std::size_t count, HChan** locks) noexcept

@@ -36,7 +36,7 @@ class Lock {
   void unlock() noexcept { state_.store(0, release); }  // [LOCK] and after this line the lock may be gone
 
  private:
-  void lock_slow() noexcept;
+  GMPCORO_EXPORT void lock_slow() noexcept;
   Atomic<std::uint32_t> state_{0};
 };
 #endif

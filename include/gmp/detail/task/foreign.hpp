@@ -21,7 +21,7 @@
 namespace gmp::detail {
 
 /// The bridge's frame. It suspends at its start; resumed, it makes its g ready, and its frame goes when both sides have let go.
-class Bridge {
+class GMPCORO_EXPORT Bridge {
  public:
   class promise_type;
   static std::coroutine_handle<> open(G* gp);           // throws std::bad_alloc

@@ -20,7 +20,7 @@
 
 namespace gmp::detail {
 
-class ForeignWait : public Waiter {
+class GMPCORO_EXPORT ForeignWait : public Waiter {
  public:
   /// ask: under until(), tells the other side that the wait had better end; from any thread, while the g is kept. Null: there is nothing to
   /// tell.

@@ -25,9 +25,9 @@ namespace gmp::detail {
 
 struct JoinWaiter;
 struct LatePanic;
-[[noreturn]] void throw_joined();  // std::logic_error("goroutine already joined")
+[[noreturn]] GMPCORO_EXPORT void throw_joined();  // std::logic_error("goroutine already joined")
 
-class JoinBlock : public GEnd, Immovable {
+class GMPCORO_EXPORT JoinBlock : public GEnd, Immovable {
  public:
   JoinBlock() noexcept;
 
@@ -69,7 +69,7 @@ class JoinBlock : public GEnd, Immovable {
 
 struct JoinWaiter : Waiter {
   explicit JoinWaiter(JoinBlock* block) noexcept : block_(block) { withdraw_ = &withdraw; }
-  static bool withdraw(Waiter* w) noexcept;
+  GMPCORO_EXPORT static bool withdraw(Waiter* w) noexcept;
   JoinBlock* block_;
 };
 

@@ -34,13 +34,13 @@ class TaskPromise;
 struct TaskAccess;
 
 /// A root frame has ended: that of a g the M's loop destroys after resume() has returned, never the frame itself. Returns what goes on.
-std::coroutine_handle<> root_ended(FrameLink& root) noexcept;
+GMPCORO_EXPORT std::coroutine_handle<> root_ended(FrameLink& root) noexcept;
 
 /// An exception leaves a frame: remembered as a stack trail for the panic that it may become.
-void note_unwinding(FrameLink& frame) noexcept;
+GMPCORO_EXPORT void note_unwinding(FrameLink& frame) noexcept;
 
-[[noreturn]] void throw_task_awaited();  // std::logic_error("task already awaited")
-[[noreturn]] void throw_empty_task();    // std::invalid_argument("go: empty task")
+[[noreturn]] GMPCORO_EXPORT void throw_task_awaited();  // std::logic_error("task already awaited")
+[[noreturn]] GMPCORO_EXPORT void throw_empty_task();    // std::invalid_argument("go: empty task")
 
 class FinalAwaiter {
  public:

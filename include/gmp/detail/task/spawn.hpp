@@ -24,10 +24,10 @@ class Sched;
 
 /// The executor of the calling g, else the default one; null while the frames of a stopped executor are destroyed on this thread: nothing
 /// is started then.
-Sched* sched_here();
+GMPCORO_EXPORT Sched* sched_here();
 
 /// Makes a g of the frame and queues it; gives its id. Throws std::runtime_error("executor stopped"), std::bad_alloc; then the frame is the caller's still.
-std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
+GMPCORO_EXPORT std::uint64_t launch(Sched* sched, FrameLink& root, std::source_location where, GEnd* end);
 
 template <class R, bool = is_task<std::remove_cvref_t<R>>>
 struct ResultOf {

@@ -46,6 +46,6 @@ class AfterFuncRef : public Ref<AfterFuncState> {
 };
 
 /// Starts frame after that long.
-AfterFuncRef after_duration(Task<> frame, std::int64_t duration_ns, std::source_location where);
+GMPCORO_EXPORT AfterFuncRef after_duration(Task<> frame, std::int64_t duration_ns, std::source_location where);
 
 }  // namespace gmp::detail

@@ -19,7 +19,7 @@
 
 namespace gmp::detail {
 
-class GuestTimer : public Timer {
+class GMPCORO_EXPORT GuestTimer : public Timer {
  public:
   explicit GuestTimer(Fire fire) noexcept : Timer(fire, true) {}
 

@@ -11,7 +11,7 @@
 
 namespace gmp::detail {
 
-class TimerChan : GuestTimer, ChanSource {
+class GMPCORO_EXPORT TimerChan : GuestTimer, ChanSource {
  public:
   /// A channel with its timer, which has been started. period 0: once.
   static ChanRef make(std::int64_t duration_ns, std::int64_t period_ns);

@@ -39,7 +39,7 @@ class TlsCache {
   mutable std::shared_ptr<const TlsContext> kept_[2];
 };
 
-class [[nodiscard("co_await it: nothing has been said yet")]] TlsHandshakeOp {
+class [[nodiscard("co_await it: nothing has been said yet")]] GMPCORO_EXPORT TlsHandshakeOp {
  public:
   class Awaiter;
   using operation_tag = void;

@@ -38,8 +38,8 @@ class NotifyList : Immovable {
   std::uint32_t size() const noexcept { return size_.load(relaxed); }  // for who is alone with it
 
  private:
-  void notify_first() noexcept;
-  void notify_each() noexcept;
+  GMPCORO_EXPORT void notify_first() noexcept;
+  GMPCORO_EXPORT void notify_each() noexcept;
 
   Lock lock_;
   Atomic<std::uint32_t> size_{0};                      // changed under lock_

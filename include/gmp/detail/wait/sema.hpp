@@ -22,7 +22,7 @@ struct SemaWaiter : Waiter, RbNode {
 class alignas(cache_line) SemaRoot {
  public:
   /// The root of an address.
-  static SemaRoot& of(std::uintptr_t key) noexcept;
+  GMPCORO_EXPORT static SemaRoot& of(std::uintptr_t key) noexcept;
 
   Lock& lock() noexcept { return lock_; }
 
@@ -43,7 +43,7 @@ class alignas(cache_line) SemaRoot {
 };
 
 /// A count of permits, and a queue for them. Four bytes; the queue is in the table, under the Sema's address.
-class Sema : Immovable {
+class GMPCORO_EXPORT Sema : Immovable {
  public:
   /// Takes back what a waiter has counted of itself, or refuses, because a permit is on its way to it. Under the root's lock.
   using Undo = bool (*)(SemaWaiter& w) noexcept;

@@ -51,7 +51,7 @@ struct Waiter : Immovable {
 };
 
 /// Wakes the one who sleeps: the caller has unlinked w. From any thread.
-void wake(Waiter* w) noexcept;
+GMPCORO_EXPORT void wake(Waiter* w) noexcept;
 void wake_handoff(Waiter* w) noexcept;  // and gives way to it, see ready_handoff()
 
 /// W4 and W5. True also if there is nothing to withdraw (withdraw_ is null).

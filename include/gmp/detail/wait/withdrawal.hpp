@@ -24,7 +24,7 @@
 
 namespace gmp::detail {
 
-class Withdrawable : public Withdrawal {
+class GMPCORO_EXPORT Withdrawable : public Withdrawal {
  public:
   /// By the g, running: what it awaits from here on until end() can be given up.
   void begin(G* gp) noexcept;
