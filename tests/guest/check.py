@@ -1,12 +1,21 @@
 #!/usr/bin/env python3
-# tests/guest/check.py — what the library does to a program unasked: nothing at its start, nothing at its end, little to who compiles it.
+# tests/guest/check.py — what the library does to a program unasked: nothing at its start, nothing at its end, little to who compiles it; and what it shows.
 #
 #   check.py unasked LIBRARY.a                no constructor of static objects, nothing at exit, no signal or limit but in the files whose matter that is
 #   check.py compile_time COMPILER FLAG…      `#include <gmp/gmp.hpp>` takes less than a second of CPU
 #   check.py program PROGRAM [ALLOCATOR.so]   it runs, in place of malloc's owner too; 77: that is not there
+#   check.py abi LIST exact|subset LAYOUT LIBRARY.so… [--update]
+#                                             what each shows, and the sizes that LAYOUT prints, are those of LIST: exactly, or (another compiler, whose
+#                                             inlining may leave more) at least; and all of it is of namespace gmp, under the version of the soname
+#   check.py inline LIBRARY.so TLS-LIBRARY.so INCLUDE COMPILER FLAG…
+#                                             whatever is inline in a header finds in them what it calls
+#   check.py dlopen LIBRARY.so                it is loaded into a program that runs already, and works there
+import ctypes
 import os
 import pathlib
+import re
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -86,8 +95,88 @@ def program(path, allocator=None):
     return []
 
 
+def output_of(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def exported(library, complaints):
+    """(soname, what it shows, demangled): complains about what is not ours, or not under the version of the soname."""
+    soname = re.search(r"Library soname: \[(.*)\]", output_of("readelf", "-dW", library))[1]
+    node = "GMPCORO_" + soname.rpartition(".so.")[2]
+    names = []
+    for line in output_of("nm", "--dynamic", "--defined-only", "--format=posix", "--with-symbol-versions", library).splitlines():
+        name, _, version = line.split()[0].partition("@@")
+        if name == node:
+            continue  # the version itself
+        if version != node:
+            complaints.append(f"{soname}: {name} is of version '{version}', not {node}")
+        if not re.match(r"(_ZN[KRO]*|_ZT[ISV]N)3gmp|gmpcoro_", name):
+            complaints.append(f"{soname}: {name} is not of namespace gmp")
+        names.append(name)
+    shown = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
+    return soname, set(shown.splitlines())
+
+
+def read_list(path):
+    sections = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("  "):
+            sections[section].add(line.strip())
+        elif line and not line.startswith("#"):
+            section = line
+            sections[section] = set()
+    return sections
+
+
+def write_list(path, sections):
+    head = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    lines = [line for name, entries in sections.items() for line in (name, *(f"  {entry}" for entry in sorted(entries)))]
+    path.write_text("\n".join(head + lines) + "\n", encoding="utf-8")
+
+
+def abi(path, how, layout, *libraries):
+    update = libraries[-1] == "--update"
+    complaints = []
+    now = dict(exported(library, complaints) for library in libraries[: len(libraries) - update])
+    now["layout"] = set(output_of(layout).splitlines())
+    path = pathlib.Path(path)
+    if update:
+        write_list(path, now)
+        return complaints
+    listed = read_list(path)
+    for section, entries in now.items():
+        if section not in listed:
+            complaints.append(f"{section}: not listed")
+            continue
+        complaints += [f"{section}: gone: {entry}" for entry in sorted(listed[section] - entries)]
+        if how == "exact" or section == "layout":
+            complaints += [f"{section}: new: {entry}" for entry in sorted(entries - listed[section])]
+    print(f"{sum(map(len, now.values()))} entries")
+    if complaints:
+        complaints.append(f"If that is meant (what is gone, and sizes, break programs: a new minor version):\n{shlex.join([sys.executable, *sys.argv])} --update")
+    return complaints
+
+
+def inline(core, tls, include, *command):
+    headers = [header.relative_to(include) for header in sorted(pathlib.Path(include).glob("gmp/**/*.hpp")) if header.parent.name != "interop"]
+    with tempfile.TemporaryDirectory() as place:
+        source = pathlib.Path(place, "all.cpp")
+        source.write_text("".join(f"#include <{header}>\n" for header in headers) + "int main() {}\n", encoding="utf-8")
+        done = subprocess.run([*command, f"-I{include}", "-fkeep-inline-functions", source, "-o", source.with_suffix(""), tls, core],
+                              capture_output=True, text=True, check=False)
+    return [] if done.returncode == 0 else [done.stderr]
+
+
+def dlopen(path):
+    library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_LOCAL)
+    procs = library["_ZN3gmp10gomaxprocsEi"](0)  # starts the default executor
+    print(f"gomaxprocs() = {procs}")
+    return [] if procs > 0 else ["no P"]
+
+
 def main(what, *arguments):
-    complaints = {"unasked": unasked, "program": program}[what](*arguments) if what != "compile_time" else compile_time(list(arguments))
+    checks = {"unasked": unasked, "program": program, "abi": abi, "inline": inline, "dlopen": dlopen}
+    complaints = checks[what](*arguments) if what != "compile_time" else compile_time(list(arguments))
     print("\n".join(complaints))
     return 1 if complaints else 0
 
