@@ -1,9 +1,11 @@
 # tests/install/check.cmake — installs the built library into a folder of its own, builds a program against it, runs it.
 #
-# cmake -DSOURCE=… -DBUILD=… -DLIBDIR=… -DCXX=… -DGENERATOR=… -P check.cmake find_package|add_subdirectory|pkg_config|gnu_mp|tls|tls_pkg_config|deb
+# cmake -DSOURCE=… -DBUILD=… -DLIBDIR=… -DNAME=… -DCXX=… -DGENERATOR=… -P check.cmake find_package|add_subdirectory|pkg_config|gnu_mp|tls|tls_pkg_config|deb
+# The same with -DOTHER_CXX=… and `shared`: a project that compiles the library as a shared one and installs it, found there by a program of the other compiler;
+# with -DPYTHON=… it shows what tests/guest/symbols.txt says, too.
 math(EXPR last "${CMAKE_ARGC} - 1")
 set(way "${CMAKE_ARGV${last}}")
-set(place ${BUILD}/tests/install/${way})
+set(place ${BUILD}/tests/install/${NAME})
 set(prefix ${place}/prefix)
 file(REMOVE_RECURSE ${place})
 file(MAKE_DIRECTORY ${place})
@@ -47,7 +49,7 @@ if(way STREQUAL "deb")
   set(dpkg ${CMAKE_COMMAND} -E env PATH=/usr/local/sbin:/usr/sbin:/sbin:$ENV{PATH} ${dpkg} --root=${root} --force-depends --force-not-root --log=/dev/null)
   step(${dpkg} --install ${package})
   set(prefix ${root}/usr)
-elseif(NOT way STREQUAL "add_subdirectory")
+elseif(NOT way MATCHES "add_subdirectory|shared")
   step(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
   file(GLOB_RECURSE script ${prefix}/*/gmpcoro-gdb.py)
   if(NOT script)
@@ -55,23 +57,42 @@ elseif(NOT way STREQUAL "add_subdirectory")
   endif()
 endif()
 
-if(way MATCHES "pkg_config|deb")
-  set(program hello)
-  set(module gmpcoro)
-  if(way STREQUAL "tls_pkg_config")
-    set(program tls)
-    set(module gmpcoro_tls)
-  endif()
-  # As a reader of the README would type it.
+# As a reader of the README would type it.
+function(by_pkg_config compiler program module)
   step(${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig
-    sh -c "exec '${CXX}' -std=c++20 '${CMAKE_CURRENT_LIST_DIR}/${program}.cpp' -o '${place}/hello' $(pkg-config --cflags --libs ${module})")
-  expect_hello(${place}/hello)
+    sh -c "exec '${compiler}' -std=c++20 '${CMAKE_CURRENT_LIST_DIR}/${program}.cpp' -o '${place}/${program}' $(pkg-config --cflags --libs ${module})")
+  expect_hello(${place}/${program})
+endfunction()
+
+if(way STREQUAL "tls_pkg_config")
+  by_pkg_config(${CXX} tls gmpcoro_tls)
+elseif(way MATCHES "pkg_config|deb")
+  by_pkg_config(${CXX} hello gmpcoro)
 else()
+  set(form "")
+  if(way STREQUAL "shared")
+    set(form -DBUILD_SHARED_LIBS=ON -DGMPCORO_INSTALL=ON)
+  endif()
   # A unity build, as some projects have: it takes a third of the time.
   step(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${place}/build -G ${GENERATOR} -DWAY=${way} -DGMPCORO_SOURCE=${SOURCE}
-    -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16)
+    -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
+    -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 ${form})
   step(${CMAKE_COMMAND} --build ${place}/build --parallel)
   expect_hello(${place}/build/hello)
+endif()
+
+if(way STREQUAL "shared")
+  step(${CMAKE_COMMAND} --install ${place}/build --prefix ${prefix})
+  by_pkg_config(${OTHER_CXX} hello gmpcoro)
+  execute_process(COMMAND readelf -d ${place}/hello OUTPUT_VARIABLE needs)
+  if(NOT needs MATCHES "NEEDED[^\n]*\\[libgmpcoro\\.so\\.[0-9]+\\.[0-9]+\\]")  # before 1.0 a minor version may break
+    message(FATAL_ERROR "the program needs no libgmpcoro.so.MAJOR.MINOR:\n${needs}")
+  endif()
+endif()
+
+if(way STREQUAL "shared" AND PYTHON)
+  set(guest ${CMAKE_CURRENT_LIST_DIR}/../guest)
+  step(${PYTHON} -B ${guest}/check.py abi ${guest}/symbols.txt subset ${place}/build/layout ${prefix}/${LIBDIR}/libgmpcoro.so ${prefix}/${LIBDIR}/libgmpcoro_tls.so)
 endif()
 
 if(way STREQUAL "deb")
