@@ -873,7 +873,7 @@ TEST(Execution, ASenderThatEndsAfterTheStopFindsNobody) {
       co_await test::until_waiting(WaitReason::foreign, 1);
     });
   }
-  EXPECT_TRUE(::testing::internal::GetCapturedStderr().starts_with("gmp: stop: left in a foreign await: goroutine "));
+  EXPECT_TRUE(::testing::internal::GetCapturedStderr().starts_with("gmpcoro: stop: left in a foreign await: goroutine "));
   EXPECT_TRUE(desk.complete_one(1));
   EXPECT_FALSE(went_on);
 }
