@@ -48,11 +48,15 @@ class RecvCase {
   }
   void finish(const CaseRecord& record) {
     if (record.done_) value_.set_full();
-    if (into_ != nullptr) value_.take_to(*into_, chan_.get());  // else it is dropped
+    if (into_ != nullptr)
+      value_.take_to(*into_, chan_.get());
+    else
+      value_.drop();  // at once: the case may be used again
   }
   /// Its g is destroyed before it went on: what came goes with it.
   void drop(const CaseRecord& record) noexcept {
     if (record.done_) value_.set_full();
+    value_.drop();
   }
   void keep() noexcept { chan_.keep(); }
 
