@@ -27,6 +27,7 @@ template <class T>
 class pool_futures : public std::vector<std::future<T>> {
  public:
   using std::vector<std::future<T>>::vector;
+  /// Blocks until all have ended.
   void wait() const {
     for (const auto& each : *this) each.wait();
   }
@@ -96,7 +97,9 @@ class thread_pool_adapter {
 
   /// Blocks until what was given to this pool has ended. On a plain thread, or inside blocking(f); on a g: std::logic_error.
   void wait() { open_->wait_blocking(); }
+  /// How many run at a time: the Executor's Ps.
   std::size_t get_thread_count() const { return static_cast<std::size_t>(executor_->procs()); }
+  /// Where what is given to it runs.
   Executor& executor() const noexcept { return *executor_; }
 
  private:
@@ -151,6 +154,7 @@ class executor_adapter : public Base {
   void add(Function f) override {
     executor_->post([call = std::move(f)]() mutable { call(); });
   }
+  /// Where what is added goes.
   Executor& executor() const noexcept { return *executor_; }
 
  private:
