@@ -332,6 +332,11 @@ TEST(MemoryNet, DatagramsAndTheirDeadlinesAndEnds) {
     EXPECT_EQ(net::listen_packet("udp", a.local_addr().to_string()).err, std::errc::address_in_use);
     EXPECT_EQ(net::listen_packet("udp", ":" + std::to_string(a.local_addr().port())).err, std::errc::address_in_use);
     const net::Conn conn = (co_await net::dial("udp", again.local_addr().to_string())).value();
+    auto last = spawn(read_some(conn, 100));
+    co_await gmp::sleep(1s);
+    EXPECT_FALSE(conn.close_read());
+    const std::string end = co_await last;
+    EXPECT_EQ(end, "EOF");
     EXPECT_FALSE(conn.close_write());
     const auto broken = co_await conn.write("x");
     EXPECT_EQ(broken.err, std::errc::broken_pipe);
