@@ -14,7 +14,8 @@
 #include "gmp/go.hpp"
 #include "gmp/task.hpp"
 
-namespace gmp::detail {
+namespace gmp {
+namespace detail {
 
 template <class T>
 inline constexpr bool is_std_future = false;
@@ -22,6 +23,19 @@ template <class T>
 inline constexpr bool is_std_future<std::future<T>> = true;
 template <class T>
 inline constexpr bool is_std_future<std::shared_future<T>> = true;
+
+}  // namespace detail
+
+/// `T value = co_await std::move(future);`, or of a shared_future `const T& value = co_await shared;`, gives what get() gives, and throws what it throws; what
+/// was moved from, or has been used up: std::future_error, no_state. If it is not ready the g waits in a blocking call: its thread keeps it, other gs go
+/// on on another, and a dump says "blocking". A deferred one is evaluated there. It cannot be given up by until(); for a deadline there is
+/// `co_await blocking([&] { return future.wait_for(1s); })`. A std::future is awaited as an rvalue: that uses it up.
+///
+/// As of any blocking call its end is waited for when the executor stops.
+template <class A>
+concept standard_future = detail::is_std_future<std::remove_cvref_t<A>> && std::is_constructible_v<std::remove_cvref_t<A>, A>;
+
+namespace detail {
 
 template <class Future>
 class FutureAwaiter : public OperationAwaiter<FutureAwaiter<Future>> {
@@ -46,16 +60,10 @@ class FutureAwaiter : public OperationAwaiter<FutureAwaiter<Future>> {
   typename Op::Awaiter wait_;
 };
 
-/// `T value = co_await std::move(future);`, or of a shared_future `const T& value = co_await shared;`, gives what get() gives, and throws what it throws; what
-/// was moved from, or has been used up: std::future_error, no_state. If it is not ready the g waits in a blocking call: its thread keeps it, other gs go
-/// on on another, and a dump says "blocking". A deferred one is evaluated there. It cannot be given up by until(); for a deadline there is
-/// `co_await blocking([&] { return future.wait_for(1s); })`. A std::future is awaited as an rvalue: that uses it up.
-///
-/// As of any blocking call its end is waited for when the executor stops.
-template <class A>
-  requires(is_std_future<std::remove_cvref_t<A>> && std::is_constructible_v<std::remove_cvref_t<A>, A>)
+template <standard_future A>
 struct AwaitedAs<A> {
   using Awaiter = FutureAwaiter<std::remove_cvref_t<A>>;
 };
 
-}  // namespace gmp::detail
+}  // namespace detail
+}  // namespace gmp
