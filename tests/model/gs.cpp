@@ -142,6 +142,7 @@ std::int64_t now_ns() noexcept { return world.clock_ns += world.clock_step_ns; }
 bool can_spin(G*, int iteration) noexcept { return iteration < world.spins; }
 
 bool tearing_down() noexcept { return (world.tearing_down >> static_cast<unsigned>(model::self()) & 1) != 0; }
+bool torn_down(const G*) noexcept { return tearing_down(); }  // there is one executor
 
 bool take_phantom(const void* lock) noexcept {
   if (world.phantom != lock) return false;
