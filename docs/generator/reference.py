@@ -444,5 +444,5 @@ def read(include):
             if name.endswith(".hpp"):
                 path = os.path.relpath(os.path.join(folder, name), root)
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
-                    headers[path] = Header(path, file.read())
+                    headers[path] = Header(path, file.read().replace("GMPCORO_EXPORT ", ""))  # which is the linker's
     return Library(headers)

@@ -95,6 +95,8 @@ class GMPCORO_EXPORT Executor {
   /// std::logic_error. A second call does nothing.
   void stop();
   bool stopped() const noexcept;
+  /// How many gs run at a time: its Ps.      Go: runtime.GOMAXPROCS(0).
+  int procs() const noexcept;
   /// Of the calling g; null off a g.
   static Executor* current() noexcept;
 
@@ -132,6 +134,19 @@ class GMPCORO_EXPORT FreeRun {
 };
 
 }  // namespace detail
+
+/// Runs the Task as a g of `executor`, or of default_executor(), blocks the calling plain thread until it has ended, and gives its result or rethrows its
+/// exception; inside blocking(f), too. On a g: std::logic_error. Beside run(), which has an executor of its own that ends with it, for threads of a
+/// program that uses coroutines here and there.
+template <class T>
+T block_on(Executor& executor, Task<T> task, std::source_location where = std::source_location::current()) {
+  detail::require_plain_thread("block_on()", "co_await the task");
+  return executor.run(std::move(task), where);
+}
+template <class T>
+T block_on(Task<T> task, std::source_location where = std::source_location::current()) {
+  return block_on(default_executor(), std::move(task), where);
+}
 
 #define GMPCORO_RUN(TYPES, PARAMETERS, ARGUMENTS)                                                                     \
   template <class F GMPCORO_UNPAREN TYPES>                                                                            \

@@ -286,6 +286,11 @@ template <class T>
 [[nodiscard("co_await it")]] detail::AttemptTask<T> attempt(Task<T>& task) noexcept {
   return detail::AttemptTask<T>(std::move(task));
 }
+template <class AnAll>
+  requires(!std::is_lvalue_reference_v<AnAll> && requires { typename AnAll::all_tag; })
+[[nodiscard("co_await it")]] auto attempt(AnAll&& all) {
+  return attempt(Task<typename AnAll::value_type>(std::move(all)));
+}
 template <detail::Operation Op>
   requires(!std::is_lvalue_reference_v<Op>)
 [[nodiscard("co_await it")]] detail::AttemptOp<Op> attempt(Op&& operation) {

@@ -62,6 +62,7 @@ Executor::~Executor() { sched_->stop(); }
 
 void Executor::stop() { sched_->stop(); }
 bool Executor::stopped() const noexcept { return sched_->stopped(); }
+int Executor::procs() const noexcept { return sched_->procs(); }
 
 Executor* Executor::current() noexcept {
   detail::G* gp = detail::current_g();

@@ -10,11 +10,18 @@
 #include "net/op_error.hpp"
 #include "net/sockaddr.hpp"
 #include "net/socket.hpp"
+#include "net/socket_access.hpp"
 
 namespace gmp::detail {
 
 bool Connect::begin(FrameLink* leaf) noexcept {
-  if (in_memory()) return false;
+  try {
+    MemoryNet* net = goes_by_memory() ? MemoryNet::of(gp_) : nullptr;
+    if (net != nullptr) return begin_in_memory(*net, leaf);
+  } catch (const std::bad_alloc&) {
+    fail_errno("socket", ENOMEM);
+    return false;
+  }
   do {
     if (!open()) return false;
     const socklen_t length = addr_to_sockaddr(remote_, AF_UNSPEC, name_);
@@ -30,23 +37,34 @@ bool Connect::connected(void* connect) noexcept {
   return !(self.goes_on() && self.begin(nullptr)) && self.over();
 }
 
-// True: by the net of a test, and it is over.
-bool Connect::in_memory() noexcept {
-  const bool stream = remote_.kind() == net::Addr::Kind::tcp || remote_.kind() == net::Addr::Kind::unix_stream;
-  const bool udp = remote_.kind() == net::Addr::Kind::udp;
-  try {
-    MemoryNet* net = stream || udp ? MemoryNet::of(gp_) : nullptr;
-    if (net == nullptr) return false;
-    result_ = udp ? net->dial_packet(remote_, network_) : net->dial(remote_, network_);
-  } catch (const std::bad_alloc&) {
-    fail_errno("socket", ENOMEM);
-  }
-  return true;
+bool Connect::goes_by_memory() const noexcept {
+  const net::Addr::Kind kind = remote_.kind();
+  return kind == net::Addr::Kind::tcp || kind == net::Addr::Kind::unix_stream || kind == net::Addr::Kind::udp;
+}
+
+// True: sleeps. Throws std::bad_alloc before it has begun.
+bool Connect::begin_in_memory(MemoryNet& net, FrameLink* leaf) {
+  bool knocks = false;
+  result_ = remote_.kind() == net::Addr::Kind::udp ? net.dial_packet(remote_, network_) : net.dial(remote_, network_, knocks);
+  if (!knocks) return false;
+  Descriptor* fd = SocketAccess::descriptor(result_.get<0>());
+  fd->ref_handle();
+  fd_ = DescriptorRef(fd);
+  operation_.emplace(gp_, fd, FdOperation::Kind::connect, &name_, sizeof name_);
+  operation_->then(&Connect::connected, this);
+  if (operation_->begin(leaf)) return true;
+  static_cast<void>(goes_on());
+  return false;
 }
 
 // After a connect. True: once more. False: there is a result.
 bool Connect::goes_on() noexcept {
   const std::error_code error = operation_->error();
+  if (fd_.get()->device() != nullptr) {
+    if (error) result_ = Result<net::Conn>(error, operation_->take_context());
+    fd_ = {};
+    return false;
+  }
   // The system may give a connect to one of its own free ports that very port: then both ends are one.  It also says EADDRNOTAVAIL when it
   // has looked for a free port at an unlucky moment.
   const net::Addr local = error ? net::Addr() : local_end(fd_.get()->fd_, remote_.kind());

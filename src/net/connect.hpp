@@ -14,6 +14,8 @@
 
 namespace gmp::detail {
 
+class MemoryNet;
+
 class Connect : public Chainable, Immovable {
  public:
   /// network: a literal.
@@ -26,7 +28,8 @@ class Connect : public Chainable, Immovable {
 
  private:
   static bool connected(void* self) noexcept;
-  bool in_memory() noexcept;
+  bool goes_by_memory() const noexcept;
+  bool begin_in_memory(MemoryNet& net, FrameLink* leaf);
   bool open() noexcept;
   bool goes_on() noexcept;
   void fail_errno(const char* call, int error) noexcept;

@@ -80,7 +80,8 @@ void Descriptor::unref() noexcept {
 }
 
 // The socket is shut down because closing the number is not enough: an operation in flight keeps the file alive in the kernel, its peer
-// without a FIN, a listener's port in use.
+// without a FIN, a listener's port in use.  A socket of datagrams has nobody to tell, and must not be shut down: it says that there is something to be read
+// from then on, and that there is nothing when it is read, and a ring that asks for both tries a hundred times before it gives up.
 std::error_code Descriptor::close() noexcept {
   if (!mutex_.close_and_ref()) return closed_error();
   if (unlinks_) remove_path(local());
@@ -88,7 +89,7 @@ std::error_code Descriptor::close() noexcept {
   if (device_ != nullptr) {
     if (drops_.load(relaxed)) device_->drop();
     device_->close();
-  } else if (!is_file() && !drops_.load(relaxed)) {
+  } else if (!is_file() && !keeps_bounds() && !drops_.load(relaxed)) {
     ::shutdown(fd_, SHUT_RDWR);
   }
   WakeList woken;
@@ -163,8 +164,22 @@ std::error_code Descriptor::shut_down(int how) noexcept {
   Use use(this);
   if (!use) return closed_error();
   if (device_ != nullptr) return device_->shut_down(how);
+  if (keeps_bounds() && how != SHUT_WR) {
+    if (!remote()) return {ENOTCONN, errno_category()};
+    end_reading();
+    if (how == SHUT_RD) return {};
+    how = SHUT_WR;
+  }
   if (::shutdown(fd_, how) != 0) return last_error();
   return {};
+}
+
+// Of datagrams the system knows no such end: it would say that there is something to be read, and give nothing.
+void Descriptor::end_reading() noexcept {
+  reading_ended_.store(true, relaxed);  // [FD-WORD] published by the RMW that follows
+  LockGuard guard(mutex_.lock());
+  mutex_.look_again();
+  cancel(FdSide::read);
 }
 
 std::size_t Descriptor::send_now(const void* data, std::size_t size) noexcept {

@@ -91,6 +91,8 @@ class Descriptor : Immovable {
   /// close() shall drop what was not sent, and the peer see a reset: then it must not see an end first.
   void set_drops(bool drops) noexcept { drops_.store(drops, relaxed); }  // it and close() are the user's to put in order
   std::error_code shut_down(int how) noexcept;
+  /// Of datagrams, by shut_down(). Asked by who has the side, after what acquires the word.
+  bool reading_has_ended() const noexcept { return reading_ended_.load(relaxed); }  // [FD-WORD]
   /// How much of it the system takes at once. Nothing if a device lies below. By who has, or keeps from others, the writing side.
   GMPCORO_EXPORT std::size_t send_now(const void* data, std::size_t size) noexcept;
   std::error_code set_option(int level, int option, const void* value, unsigned size) noexcept;
@@ -153,10 +155,12 @@ class Descriptor : Immovable {
   static bool is_file(Nature nature) noexcept { return nature == Nature::pollable || nature == Nature::regular; }
   static Descriptor* with_ends(Descriptor* made, const net::Addr& local, const net::Addr& remote) noexcept;
   int number() const noexcept;
+  void end_reading() noexcept;
 
   Atomic<std::uint32_t> handles_{1};
   Atomic<std::uint32_t> refs_{2};  // DE1: the handles', the number's, one for each closed()
   Atomic<bool> drops_{false};
+  Atomic<bool> reading_ended_{false};  // of datagrams
   const Nature nature_;
   bool unlinks_ = false;
   bool released_ = false;          // lock()

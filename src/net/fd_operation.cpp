@@ -225,6 +225,8 @@ bool FdOperation::advance(FrameLink* leaf, bool try_now) noexcept {
   } else if (gives_up(*this)) {
     withdrawn_ = true;
     fail(errc::canceled);
+  } else if (side_ == FdSide::read && fd_->reading_has_ended()) {
+    fail(errc::eof);
   } else if (!(try_now && attempt() == Next::over) && set_alarm(std::min(when, next_try()))) {
     IoOp& op = side.op_;
     const bool apart = goes_apart(try_now);

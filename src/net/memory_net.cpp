@@ -6,6 +6,8 @@
 //   MN1  of each direction there is kept what was sent and not yet received, who sleeps for it on either side (device.hpp: DV1, DV2), and how it ended.
 //   MN2  what was sent before an end is received before it; a reset by a peer that did not read, too. A reset that is a fault takes what is under way with it.
 //   MN3  an accept that succeeds has one connection of the backlog reserved, which its g takes when it goes on.
+//   MN4  who dials, and finds the backlog full, knocks again after 1 s, 2 s, 4 s … as TCP does, and gives up after 127 s.  It is a write of the end that is
+//        to be: nobody else has that yet.
 // Where schedules are drawn so is how much one read gives of what is there.  And of faults, if the test wants them: a dial is refused, an accept finds no
 // descriptor left, a connection is reset, what is sent is late, a write stops in the middle for a while.
 #include "net/memory_net.hpp"
@@ -49,6 +51,34 @@ class MemoryNet::Link : Immovable {
  public:
   Lock lock_;
   Direction directions_[2];
+};
+
+/// The connections that nobody has accepted yet.
+class MemoryNet::Backlog : Immovable {
+ public:
+  Backlog(const net::Addr& addr, bool both, const net::ListenOptions& options) noexcept
+      : addr_(addr), both_(both), shares_port_(options.reuse_port), most_(options.backlog > 0 ? static_cast<std::size_t>(options.backlog) : 4096) {}
+
+  enum class Answer : std::uint8_t { in, full, closed };
+  /// conn is moved from if it is in. Throws std::bad_alloc.
+  Answer let_in(net::Conn& conn, WakeList& woken) {
+    LockGuard guard(lock_);
+    if (closed_) return Answer::closed;
+    if (waiting_.size() >= most_) return Answer::full;
+    waiting_.push_back(std::move(conn));
+    if (accepter_ != nullptr) woken.push(std::exchange(accepter_, nullptr));
+    return Answer::in;
+  }
+
+  const net::Addr addr_;
+  const bool both_;  // families, if addr_ is a wildcard
+  const bool shares_port_;
+  const std::size_t most_;
+  Lock lock_;
+  std::deque<net::Conn> waiting_;
+  std::size_t reserved_ = 0;  // MN3
+  FdOperation* accepter_ = nullptr;
+  bool closed_ = false;
 };
 
 class MemoryNet::Stream final : public Device {
@@ -102,6 +132,12 @@ class MemoryNet::Stream final : public Device {
   void drop() noexcept override { end(true, true, true); }
   bool takes_options() const noexcept override { return true; }
 
+  /// MN4. Before it is anybody's: where it asks to be let in, and its other end.
+  void knock_at(std::shared_ptr<Backlog> backlog, net::Conn there) noexcept {
+    knocks_at_ = std::move(backlog);
+    there_ = std::move(there);
+  }
+
  private:
   enum class Next : std::uint8_t { over, sleep, give_up, again };
 
@@ -137,6 +173,7 @@ class MemoryNet::Stream final : public Device {
     return Next::over;
   }
   Next write(FdOperation& op, WakeList& woken) noexcept {
+    if (knocks_at_ != nullptr) return knock(op, woken);
     if (op.left() == 0 || op.fails_now()) return Next::over;
     if (chance_.fault("a connection is reset")) reset(woken, true);
     if (out_.reset_ || out_.ended_) {
@@ -168,6 +205,25 @@ class MemoryNet::Stream final : public Device {
     if (out_.reader_ != nullptr) woken.push(std::exchange(out_.reader_, nullptr));
     if (stalls) return Next::again;  // with another alarm
     return op.left() == 0 ? Next::over : Next::sleep;
+  }
+
+  Next knock(FdOperation& op, WakeList& woken) noexcept {
+    constexpr int most = 7;
+    constexpr std::int64_t first_pause = 1'000'000'000;
+    if (op.fails_now()) return Next::over;
+    if (stalled_until_ > now_ns()) return Next::sleep;
+    Backlog::Answer answer = Backlog::Answer::full;
+    try {
+      answer = knocks_at_->let_in(there_, woken);
+    } catch (const std::bad_alloc&) {  // then it is as if there were no room
+    }
+    if (answer == Backlog::Answer::full && knocks_ != most) {
+      stalled_until_ = now_ns() + (first_pause << knocks_++);
+      return Next::again;  // with another alarm
+    }
+    if (answer != Backlog::Answer::in) op.fail(system_failure("connect", answer == Backlog::Answer::full ? ETIMEDOUT : ECONNREFUSED));
+    knocks_at_ = nullptr;
+    return Next::over;
   }
 
   std::int64_t some_time_later() noexcept { return now_ns() + 1 + chance_.draw(late_max_ns / 1'000'000) * std::int64_t{1'000'000}; }
@@ -212,24 +268,10 @@ class MemoryNet::Stream final : public Device {
   Direction& out_;
   const bool local_;   // of a unix socket, which knows at once
   bool told_ = false;  // of the reset; after that it reads an end, and its pipe is broken
-  std::int64_t stalled_until_ = 0;  // who writes sends no more before: the writing side's
-};
-
-/// The connections that nobody has accepted yet.
-class MemoryNet::Backlog : Immovable {
- public:
-  Backlog(const net::Addr& addr, bool both, const net::ListenOptions& options) noexcept
-      : addr_(addr), both_(both), shares_port_(options.reuse_port), most_(options.backlog > 0 ? static_cast<std::size_t>(options.backlog) : 4096) {}
-
-  const net::Addr addr_;
-  const bool both_;  // families, if addr_ is a wildcard
-  const bool shares_port_;
-  const std::size_t most_;
-  Lock lock_;
-  std::deque<net::Conn> waiting_;
-  std::size_t reserved_ = 0;  // MN3
-  FdOperation* accepter_ = nullptr;
-  bool closed_ = false;
+  std::int64_t stalled_until_ = 0;  // who writes sends no more before, who knocks waits: the writing side's
+  std::shared_ptr<Backlog> knocks_at_;  // MN4
+  net::Conn there_;
+  int knocks_ = 0;
 };
 
 class MemoryNet::Acceptor final : public Device {
@@ -357,39 +399,41 @@ std::uint16_t MemoryNet::free_port() noexcept {
   return next_port_;
 }
 
-MemoryNet::Backlog* MemoryNet::find(const net::Addr& remote) noexcept {
-  Backlog* wildcard = nullptr;
+std::shared_ptr<MemoryNet::Backlog> MemoryNet::find(const net::Addr& remote) noexcept {
+  std::shared_ptr<Backlog> wildcard;
   for (const auto& listener : listeners_) {
     if (listener->closed_ || listener->addr_.is_unix() != remote.is_unix() || listener->addr_.port() != remote.port()) continue;
-    if (listener->addr_ == remote) return listener.get();
+    if (listener->addr_ == remote) return listener;
     const bool same_family = listener->addr_.is_ipv4() == remote.is_ipv4();
-    if (!remote.is_unix() && listener->addr_.is_unspecified() && (listener->both_ || same_family)) wildcard = listener.get();
+    if (!remote.is_unix() && listener->addr_.is_unspecified() && (listener->both_ || same_family)) wildcard = listener;
   }
   return wildcard;
 }
 
-Result<net::Conn> MemoryNet::dial(const net::Addr& remote, const char* network) {
+Result<net::Conn> MemoryNet::dial(const net::Addr& remote, const char* network, bool& knocks) {
   const auto refused = [&](int error) { return op_error<net::Conn>("dial", network, {}, remote, system_failure("connect", error)); };
   if (chance_.fault("a dial is refused")) return refused(ECONNREFUSED);
-  Backlog* backlog = find(remote);
+  const std::shared_ptr<Backlog> backlog = find(remote);
   if (backlog == nullptr) return refused(remote.is_unix() ? ENOENT : ECONNREFUSED);
   const auto link = std::make_shared<Link>();
   const net::Addr local = local_for(remote);
   const auto end = [&](unsigned index, const net::Addr& own, const net::Addr& other) {
-    Descriptor* fd = Descriptor::make(std::make_unique<Stream>(chance_, link, index, remote.is_unix()), network, own, other);
+    auto stream = std::make_unique<Stream>(chance_, link, index, remote.is_unix());
+    Stream& its = *stream;
+    Descriptor* fd = Descriptor::make(std::move(stream), network, own, other);
     if (fd == nullptr) throw std::bad_alloc();
-    return net::Conn(DescriptorRef(fd));
+    return std::pair<net::Conn, Stream&>(net::Conn(DescriptorRef(fd)), its);
   };
-  net::Conn here = end(0, local, remote);
-  net::Conn there = end(1, remote, local);
-  Waiter* w = nullptr;
-  {
-    LockGuard guard(backlog->lock_);
-    if (backlog->waiting_.size() >= backlog->most_) return refused(remote.is_unix() ? EAGAIN : ETIMEDOUT);
-    backlog->waiting_.push_back(std::move(there));
-    w = std::exchange(backlog->accepter_, nullptr);
+  auto [here, stream] = end(0, local, remote);
+  net::Conn there = end(1, remote, local).first;
+  WakeList woken;
+  knocks = backlog->let_in(there, woken) == Backlog::Answer::full;
+  woken.wake_all();
+  if (knocks && remote.is_unix()) {
+    knocks = false;
+    return refused(EAGAIN);
   }
-  if (w != nullptr) wake(w);
+  if (knocks) stream.knock_at(backlog, std::move(there));
   return Result<net::Conn>(std::move(here));
 }
 

@@ -25,7 +25,8 @@ class MemoryNet : Immovable {
 
   /// Streams only. network: a literal. Throws std::bad_alloc.
   Result<net::Listener> listen(const net::Addr& addr, const char* network, const net::ListenOptions& options);
-  Result<net::Conn> dial(const net::Addr& remote, const char* network);
+  /// knocks: there is no room for it yet; a connect of its, which may sleep, says what becomes of it.
+  Result<net::Conn> dial(const net::Addr& remote, const char* network, bool& knocks);
   /// UDP only. The same.
   Result<net::PacketConn> listen_packet(const net::Addr& addr, const char* network, const net::ListenOptions& options);
   Result<net::Conn> dial_packet(const net::Addr& remote, const char* network);
@@ -41,7 +42,7 @@ class MemoryNet : Immovable {
   class Post;
   class PacketSocket;
 
-  Backlog* find(const net::Addr& remote) noexcept;
+  std::shared_ptr<Backlog> find(const net::Addr& remote) noexcept;
   /// Where a socket comes to be that was told to be there: at a port that is free, and of both families if it may.
   net::Addr place(const net::Addr& wanted, const char* network) noexcept;
   /// One socket would get what is for the other.

@@ -174,7 +174,11 @@ class MemoryNet::PacketSocket final : public Device {
       op.fail(system_failure("read", ECONNREFUSED));
       return Next::over;
     }
-    if (own_->datagrams_.empty()) return own_->reading_ended_ ? Next::over : Next::sleep;
+    if (own_->reading_ended_) {
+      op.fail(errc::eof);
+      return Next::over;
+    }
+    if (own_->datagrams_.empty()) return Next::sleep;
     const Datagram& datagram = own_->datagrams_.front();
     msghdr* const message = op.message();
     const std::size_t room = message != nullptr ? message->msg_iov->iov_len : op.left();

@@ -17,7 +17,8 @@
 //   ST3  from step 5 on the stopper has the scan bit of each g that waits, as a dump does: no dump walks frames that are being destroyed. And
 //        the hold bit of those under until(): nobody withdraws one beside the stopper.
 //   ST5  a g in a foreign await cannot be destroyed: somebody else may write to its frame (foreign_wait.hpp). All of them together are given
-//        stop_grace, each until its turn comes in step 6; one that has not gone on by then is left, with its joiner, and named.
+//        stop_grace, each until its turn comes in step 6; one that has not gone on by then is left, with its joiner, and named. Who ends its
+//        await later finds that, and touches nothing of the executor: G and frames stay.
 #include <algorithm>
 #include <stdexcept>
 #include <utility>

@@ -47,7 +47,7 @@ bool Selection::is_ready(const CaseRecord& c) const noexcept {
     case CaseRecord::Kind::send:
       return c.chan_->can_send();
     case CaseRecord::Kind::otherwise:
-    case CaseRecord::Kind::never:
+    case CaseRecord::Kind::off:
       break;
   }
   return false;

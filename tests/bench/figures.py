@@ -6,7 +6,7 @@ import html
 import statistics
 
 UNITS = {"ns/op": "ns", "us/op": "us", "bytes/goroutine": "bytes"}
-SIDES = {"ours": "ours", "go": "Go", "asio": "Asio", "redis": "Redis", "bare": "bare"}  # and what they are called
+SIDES = {"ours": "ours", "go": "Go", "asio": "Asio", "asio_on_gmp": "on gmp", "redis": "Redis", "bare": "bare"}  # and what they are called
 COLOURS = ["#2a6f97", "#e09f3e", "#6a994e", "#9e2a2b", "#7b5ea7", "#5f6b6d", "#b5838d"]
 
 

@@ -120,7 +120,8 @@ class Net:
         bare = self.build / "tests/gmpcoro_bench_bare"
         self.servers = {
             "echo": {"ours": [self.build / "examples/echo_server", "--port=0"], "go": [self.build / "goserve", "echo"],
-                     "asio": [self.build / "tests/gmpcoro_bench_asio_echo"], "bare": [bare, "echo"]},
+                     "asio": [self.build / "tests/gmpcoro_bench_asio_echo"],
+                     "asio_on_gmp": [self.build / "tests/gmpcoro_bench_asio_echo_on_gmp"], "bare": [bare, "echo"]},
             "http": {"ours": [self.build / "examples/http_hello", "--port=0"], "go": [self.build / "goserve", "http"], "bare": [bare, "http"]},
         }
 

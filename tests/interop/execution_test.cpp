@@ -859,6 +859,25 @@ TEST(Execution, AStopAsksWhatIsUnderUntil) {
   EXPECT_TRUE(gone);
 }
 
+TEST(Execution, ASenderThatEndsAfterTheStopFindsNobody) {
+  Desk desk;
+  std::atomic<bool> went_on{false};
+  ::testing::internal::CaptureStderr();
+  {
+    Executor on({.procs = procs_of_environment, .stop_grace = 1ms});
+    on.run([&]() -> Task<> {
+      go([&]() -> Task<> {
+        co_await FromDesk(desk);
+        went_on = true;
+      });
+      co_await test::until_waiting(WaitReason::foreign, 1);
+    });
+  }
+  EXPECT_TRUE(::testing::internal::GetCapturedStderr().starts_with("gmpcoro: stop: left in a foreign await: goroutine "));
+  EXPECT_TRUE(desk.complete_one(1));
+  EXPECT_FALSE(went_on);
+}
+
 // A g whose sender is another g of the same executor, a younger one: that is stopped first, which ends the sender.
 TEST(Execution, AStopEndsGsThatAwaitEachOther) {
   std::atomic<int> gone{0};

@@ -720,9 +720,10 @@ concept AwaitedSender = !PlainlyAwaitable<T> && ex::sender<T>;
 
 }  // namespace execution_detail
 
-/// `auto [v, err] = co_await until(ctx, sender);` awaits it as `co_await sender` does, and requests it to stop when ctx is done, or the executor of this
-/// g stops. It ends when the sender has completed, whatever that takes: with its values, or its error, thrown, if it came to that; if it stopped, err is
-/// ctx.err(), or errc::canceled if that is empty. What gives nothing gives std::error_code. A ctx that is done already: the sender is not started.
+/// `auto [v, err] = co_await until(ctx, sender);` awaits it as `co_await sender` does, and requests it to stop when ctx is done; or when the executor of
+/// this g stops, unless ctx is one that never is. It ends when the sender has completed, whatever that takes: with its values, or its error, thrown; if
+/// it stopped, err is ctx.err(), or errc::canceled if that is empty. What gives nothing gives std::error_code. A ctx that is done already: the sender is
+/// not started. The request is made by a g of its own, whose frame is allocated when the sender starts.
 template <class S>
   requires(!detail::Operation<S> && execution_detail::AwaitedSender<std::remove_cvref_t<S>>)
 auto until(Context ctx, S&& sender) {
@@ -739,7 +740,7 @@ namespace detail {
 /// allocated. The sender sees, by get_scheduler, a scheduler of the g's executor; and a stop token only under until(ctx, sender).
 ///
 /// The operation lies in the g's frame, which cannot be destroyed before it ends: a stop of the executor gives it Options::stop_grace, then leaves the
-/// g, and names it. So see to it that it ends; an operation that is another g's of the same executor does.
+/// g, and names it; what ends after that finds nobody. So see to it that it ends; an operation that is another g's of the same executor does.
 template <class A>
   requires GMPCORO_EXECUTION_WHICH::execution_detail::AwaitedSender<std::remove_cvref_t<A>>
 struct AwaitedAs<A> {

@@ -1,6 +1,8 @@
 // tests/bench/asio/echo.cpp — Asio's echo server by callbacks, on one thread: the twin of examples/echo_server.
 // Go: none.
 //
+// With GMPCORO_BENCH_ON_GMP that thread is an M: the server as it is, in a program of gs.
+//
 //   echo      prints "listening on 127.0.0.1:N"
 #include <array>
 #include <asio/buffer.hpp>
@@ -10,6 +12,11 @@
 #include <iostream>
 #include <memory>
 #include <utility>
+
+#ifdef GMPCORO_BENCH_ON_GMP
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#endif
 
 using asio::ip::tcp;
 
@@ -50,5 +57,9 @@ int main() {
   tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
   std::cout << "listening on " << acceptor.local_endpoint() << std::endl;
   accept(acceptor);
+#ifdef GMPCORO_BENCH_ON_GMP
+  gmp::run([&]() -> gmp::Task<> { co_await gmp::blocking([&] { io.run(); }); });
+#else
   io.run();
+#endif
 }

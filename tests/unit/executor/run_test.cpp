@@ -52,6 +52,25 @@ TEST(Run, GivesWhatFReturns) {
   EXPECT_EQ(*run([](std::unique_ptr<int> p) { return p; }, std::make_unique<int>(3)), 3);
 }
 
+TEST(BlockOn, RunsATaskForAPlainThread) {
+  Executor ex({.procs = 1});
+  EXPECT_EQ(block_on(ex, twice_later(3)), 6);
+  EXPECT_EQ(block_on(twice_later(4)), 8);
+  int x = 0;
+  int& task = block_on(ex, [](int& of) -> Task<int&> { co_return of; }(x));
+  EXPECT_EQ(&task, &x);
+  EXPECT_EQ(text_of<std::runtime_error>([&] { block_on(ex, []() -> Task<> {
+    throw std::runtime_error("of the task");
+    co_return;
+  }()); }), "of the task");
+  ex.run([&ex]() -> Task<> {
+    EXPECT_EQ(text_of<std::logic_error>([&] { static_cast<void>(block_on(ex, twice_later(1))); }),
+              "block_on() called on a goroutine: use co_await the task");
+    const int inside = co_await blocking([&ex] { return block_on(ex, twice_later(5)); });
+    EXPECT_EQ(inside, 10);
+  });
+}
+
 TEST(Run, GivesAReferenceIfFDoes) {
   int x = 0;
   int& plain = run([&x]() -> int& { return x; });

@@ -9,9 +9,11 @@
 #include <system_error>
 
 #include "gmp/chan.hpp"
+#include "gmp/context.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/result.hpp"
+#include "gmp/sync.hpp"
 #include "gmp/time.hpp"
 #include "support/thrown.hpp"
 
@@ -93,6 +95,50 @@ TEST(Attempt, AnOperation) {
     const auto refuses = [](Waker<int>) { throw std::runtime_error("at once"); };
     const Result<int> suspended = co_await attempt(suspend<int>(refuses));
     EXPECT_EQ(text_of(suspended.exception), "at once");
+  });
+}
+
+// The first caller of a Once awaits f in place of the operation.
+TEST(Attempt, AnOperationThatAwaitsACoroutine) {
+  run([]() -> Task<> {
+    Once once, failing;
+    int calls = 0;
+    auto f = [&calls]() -> Task<> {
+      co_await yield();
+      ++calls;
+    };
+    EXPECT_TRUE(co_await attempt(once.call(f)));
+    EXPECT_TRUE(co_await attempt(once.call(f)));
+    EXPECT_EQ(calls, 1);
+    auto fails = []() -> Task<> {
+      co_await yield();
+      throw std::runtime_error("in f");
+    };
+    const Result<void> failed = co_await attempt(failing.call(fails));
+    EXPECT_EQ(text_of(failed.exception), "in f");
+    OnceValue<int> value{[]() -> Task<int> {
+      co_await yield();
+      co_return 3;
+    }};
+    const auto three = co_await attempt(value.get());
+    EXPECT_EQ(three.value().get(), 3);
+
+    Once in_time, late;
+    const auto done = co_await attempt(timeout(1h, in_time.call(f)));
+    EXPECT_EQ(done.value(), std::error_code());
+    EXPECT_EQ(calls, 2);
+    const auto not_begun = co_await attempt(timeout(0s, late.call(f)));
+    EXPECT_EQ(not_begun.value(), errc::deadline_exceeded);  // which is no exception
+    EXPECT_FALSE(late.done());
+  });
+}
+
+TEST(Attempt, TasksTogether) {
+  run([]() -> Task<> {
+    const auto both = co_await attempt(all(gives(1), gives(2)));
+    EXPECT_EQ(std::get<1>(both.value()), 2);
+    const auto failed = co_await attempt(all(gives(1), throws("of two")));
+    EXPECT_EQ(text_of(failed.exception), "of two");
   });
 }
 

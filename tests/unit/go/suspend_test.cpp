@@ -177,6 +177,28 @@ TEST(Suspend, ValuesMoveOnlyAndConverted) {
   EXPECT_EQ(alive, 0);
 }
 
+TEST(Suspend, AValueThatCannotBeMadeWakesNobody) {
+  struct Word {
+    explicit Word(const char* word) : text(word) {
+      if (text.empty()) throw std::invalid_argument("no word");
+    }
+    std::string text;
+  };
+  run([]() -> Task<> {
+    Waker<Word> waker;
+    auto waits = spawn([&waker]() -> Task<std::string> {
+      auto keep = [&waker](Waker<Word> w) { waker = std::move(w); };
+      const Word word = co_await suspend<Word>(keep);
+      co_return word.text;
+    });
+    co_await yield();
+    EXPECT_THROW(waker.wake(""), std::invalid_argument);
+    EXPECT_TRUE(waker.wake("word"));
+    EXPECT_FALSE(waker.wake("another"));
+    EXPECT_EQ(co_await waits, "word");
+  });
+}
+
 TEST(Suspend, ALateWakeAfterTheExecutorIsGoneIsFalse) {
   Waker<int> parked;
   Waker<int> woken;

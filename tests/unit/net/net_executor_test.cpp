@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -343,6 +344,34 @@ TEST(NetExecutors, AConnOutlivesItsExecutors) {
   });
   pair.b.close();
   EXPECT_EQ(pair.b.close(), errc::closed);
+}
+
+// The child has a copy of all descriptors, the pollers' among them, and none of our threads. It allocates, and becomes another program, or ends.
+TEST(NetExecutors, AForkDisturbsNothingThatIsInProgress) {
+  on_executor([]() -> Task<> {
+    const ConnPair pair = co_await conn_pair();
+    auto echoer = spawn(echo(pair.b));
+    for (const bool becomes_another : {true, false, true}) {
+      auto reader = spawn(test::read_once(pair.a));
+      co_await until_parked(2);
+      const pid_t pid = ::fork();
+      if (pid == 0) {
+        const std::string memory(100'000, 'm');
+        if (becomes_another) ::execl("/bin/sh", "sh", "-c", "exit 3", nullptr);
+        ::_exit(memory.size() == 100'000 ? 3 : 4);
+      }
+      int status = 0;
+      co_await blocking([&] { ::waitpid(pid, &status, 0); });
+      EXPECT_EQ(WEXITSTATUS(status), 3);
+      EXPECT_FALSE(reader.done());
+      static_cast<void>((co_await pair.a.write("x")).value());
+      const auto read = co_await reader;
+      EXPECT_EQ(read.value(), 1u);
+      co_await ping(pair.a, 10'000, 1'000, 8);
+    }
+    pair.a.close();
+    co_await echoer;
+  });
 }
 
 // A g whose P was taken while it computed begins its operations without one.

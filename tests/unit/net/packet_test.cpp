@@ -1,5 +1,6 @@
 // tests/unit/net/packet_test.cpp — datagrams: one a read, one a write, bounds kept, over UDP and unix sockets; and Conns of datagrams.
 // Go: net/udpsock_test.go, net/unixsock_test.go, net/packetconn_test.go, net/timeout_test.go (ReadFromTimeout).  Room: net (floor 5).
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -240,6 +241,22 @@ TEST(Packet, CloseEndsAParkedReadAndTheRestSaysClosed) {
   });
 }
 
+// Whoever has it too goes on with it, as beside Go's.
+TEST(Packet, CloseLeavesASharedSocketToTheOthers) {
+  on_executor([]() -> Task<> {
+    const net::PacketConn a = udp();
+    const net::PacketConn shared = net::packet_conn_from_fd(::fcntl(a.native_handle(), F_DUPFD_CLOEXEC, 3)).value();
+    auto reader = spawn(read_once(a));
+    co_await until_parked(1);
+    EXPECT_FALSE(a.close());
+    const auto closed = co_await reader;
+    EXPECT_EQ(closed.message(), "read udp " + shared.local_addr().to_string() + ": use of closed network connection");
+    static_cast<void>((co_await shared.write_to("still there", shared.local_addr())).value());
+    const auto got = co_await next(shared);
+    EXPECT_EQ(got.first, "still there");
+  });
+}
+
 TEST(Packet, AReadThatIsGivenUpLosesNone) {
   on_executor([]() -> Task<> {
     const net::PacketConn a = udp(), b = udp();
@@ -309,6 +326,35 @@ TEST(PacketDial, NobodyThere) {
     EXPECT_EQ(read.message(),
               "read udp " + conn.local_addr().to_string() + "->" + gone.to_string() + ": read: connection refused");
     EXPECT_TRUE(conn);  // and it may be tried again
+  });
+}
+
+TEST(PacketDial, CloseReadEndsReadsAndNothingElse) {
+  on_executor([]() -> Task<> {
+    for (const bool parked : {false, true}) {
+      const net::PacketConn server = udp();
+      const net::Conn conn = (co_await net::dial("udp", server.local_addr().to_string())).value();
+      if (!parked) {
+        EXPECT_FALSE(conn.close_read());
+      }
+      auto reader = spawn(test::read_once(conn));
+      if (parked) {
+        co_await until_parked(1);
+        EXPECT_FALSE(conn.close_read());
+      }
+      const auto read = co_await reader;
+      EXPECT_EQ(read.err, errc::eof) << read.message();
+      static_cast<void>((co_await server.write_to("not read", conn.local_addr())).value());
+      const auto again = co_await test::read_once(conn);
+      EXPECT_EQ(again.err, errc::eof) << again.message();
+      const auto wrote = co_await conn.write("x");
+      EXPECT_TRUE(wrote) << wrote.message();
+      const auto got = co_await next(server);
+      EXPECT_EQ(got.first, "x");
+      EXPECT_FALSE(conn.close_write());
+      const auto broken = co_await conn.write("x");
+      EXPECT_EQ(broken.err, std::errc::broken_pipe);
+    }
   });
 }
 

@@ -129,6 +129,21 @@ TEST(Signal, StopRestoresWhatWasThere) {
   EXPECT_EQ(caught, 1);
 }
 
+TEST(Signal, TheLastCopyThatGoesRestoresTheDisposition) {
+  on_executor([] {
+    auto a = os::notify({SIGUSR1, SIGUSR2});
+    auto b = a;
+    auto other = os::notify({SIGUSR2});
+    a = {};
+    EXPECT_NE(disposition(SIGUSR1), SIG_DFL);
+    b = {};
+    EXPECT_EQ(disposition(SIGUSR1), SIG_DFL);
+    EXPECT_NE(disposition(SIGUSR2), SIG_DFL);
+    other = {};
+    EXPECT_EQ(disposition(SIGUSR2), SIG_DFL);
+  });
+}
+
 TEST(Signal, EndsAContextAndSaysWhich) {
   on_executor([]() -> Task<> {
     const Context c = os::notify_context(background(), {SIGUSR1, SIGUSR2});

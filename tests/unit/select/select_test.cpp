@@ -290,6 +290,27 @@ TEST(Select, ACaseOfASetHoldsItsChannelAndItsValue) {
   });
 }
 
+TEST(Select, ACaseOfASetThatDropsWhatItReceivesIsUsedAgain) {
+  on_executor([]() -> Task<> {
+    auto ch = make_chan<Token>(1);
+    std::vector<SelectCase> cases;
+    cases.push_back(recv(ch));
+    for (int i = 0; i < 3; ++i) {
+      co_await ch.send(Token(i));
+      EXPECT_EQ(co_await select(cases), 0);
+      EXPECT_EQ(Token::alive, 0);
+      cases.push_back(recv(make_chan<int>()));  // what was used moves
+    }
+    auto sender = spawn([ch]() -> Task<> {
+      co_await until_waiting(selecting, 1);
+      co_await ch.send(Token(7));
+    });
+    EXPECT_EQ(co_await select(cases), 0);
+    co_await sender;
+    EXPECT_EQ(Token::alive, 0);
+  });
+}
+
 // Go: reflect.Select has the values from when its cases were made.
 TEST(Select, ACaseOfASetHasTheNumberItWasMadeWith) {
   on_executor([]() -> Task<> {

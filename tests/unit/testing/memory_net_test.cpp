@@ -332,6 +332,11 @@ TEST(MemoryNet, DatagramsAndTheirDeadlinesAndEnds) {
     EXPECT_EQ(net::listen_packet("udp", a.local_addr().to_string()).err, std::errc::address_in_use);
     EXPECT_EQ(net::listen_packet("udp", ":" + std::to_string(a.local_addr().port())).err, std::errc::address_in_use);
     const net::Conn conn = (co_await net::dial("udp", again.local_addr().to_string())).value();
+    auto last = spawn(read_some(conn, 100));
+    co_await gmp::sleep(1s);
+    EXPECT_FALSE(conn.close_read());
+    const std::string end = co_await last;
+    EXPECT_EQ(end, "EOF");
     EXPECT_FALSE(conn.close_write());
     const auto broken = co_await conn.write("x");
     EXPECT_EQ(broken.err, std::errc::broken_pipe);
@@ -375,6 +380,41 @@ TEST(MemoryNet, FamiliesAndPortsAreKeptApart) {
         break;
       }
     }
+  });
+}
+
+// As TCP, which sends its request for a connection again after 1 s, 2 s, 4 s …, and gives up after 127 s.
+TEST(MemoryNet, AFullBacklogIsWaitedFor) {
+  testing::run([]() -> Task<> {
+    const net::Listener listener = net::listen("tcp", "127.0.0.1:0", {.backlog = 1}).value();
+    const std::string address = listener.addr().to_string();
+    const auto dials = [](std::string address) -> Task<Result<net::Conn>> { co_return co_await net::dial("tcp", address); };
+    const net::Conn first = co_await dialed(listener);
+    const auto begin = testing::now();
+    auto second = spawn(dials, address);
+    co_await gmp::sleep(1500ms);
+    EXPECT_FALSE(second.done());
+    const net::Conn accepted = (co_await listener.accept()).value();
+    const auto in = co_await second;
+    EXPECT_TRUE(in) << in.message();
+    EXPECT_EQ(testing::now() - begin, 3s);
+    EXPECT_EQ(in.get<0>().remote_addr(), listener.addr());
+    const auto late = co_await timeout(5s, net::dial("tcp", address));
+    EXPECT_EQ(late.err, errc::deadline_exceeded);
+    EXPECT_EQ(testing::now() - begin, 8s);
+    const auto never = co_await net::dial("tcp", address);
+    EXPECT_EQ(never.message(), "dial tcp " + address + ": connect: connection timed out");
+    EXPECT_EQ(testing::now() - begin, 135s);
+    auto last = spawn(dials, address);
+    co_await gmp::sleep(1ms);
+    EXPECT_FALSE(listener.close());
+    const auto refused = co_await last;
+    EXPECT_EQ(refused.message(), "dial tcp " + address + ": connect: connection refused");
+    EXPECT_EQ(testing::now() - begin, 136s);
+    const net::Listener unix_listener = net::listen("unix", "@full", {.backlog = 1}).value();
+    const net::Conn only = co_await dialed(unix_listener);
+    const auto full = co_await net::dial("unix", "@full");
+    EXPECT_EQ(full.err, std::errc::resource_unavailable_try_again) << full.message();
   });
 }
 

@@ -44,11 +44,12 @@ class ReceivedValue {
  public:
   ReceivedValue() noexcept {}
   ReceivedValue(ReceivedValue&& other) noexcept { GMPCORO_ASSERT(!other.full_); }  // there is none yet
-  ~ReceivedValue() {
-    if (full_) element_of<T>.destroy(room_);
-  }
+  ~ReceivedValue() { drop(); }
   void* room() noexcept { return room_; }
   void set_full() noexcept { full_ = true; }
+  void drop() noexcept {
+    if (std::exchange(full_, false)) element_of<T>.destroy(room_);
+  }
 
   /// The value, or nullopt if there is none. One that cannot be moved out goes back to the channel, and the exception goes on.
   std::optional<T> take([[maybe_unused]] HChan* chan) {

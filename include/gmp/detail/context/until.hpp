@@ -83,8 +83,6 @@ template <class Awaiter>
 inline constexpr bool tells_withdrawn = requires(const Awaiter& awaiter) { awaiter.withdrawn(); };
 template <class Awaiter>
 inline constexpr bool tells_by_result = requires { typename Awaiter::tells_by_result; };
-template <class Awaiter>
-inline constexpr bool runs_child = requires(const Awaiter& awaiter) { awaiter.runs_child(); };
 
 template <class R>
 inline constexpr bool is_result = false;
@@ -144,12 +142,17 @@ class UntilOp<Op, Link, Source>::Awaiter : public OperationAwaiter<Awaiter> {
     return inner_.await_ready();
   }
 
+  bool runs_child() const noexcept
+    requires detail::runs_child<Inner>
+  {
+    return phase_ != Phase::not_begun && inner_.runs_child();
+  }
   template <class Promise>
   GMPCORO_NOINLINE auto await_suspend(std::coroutine_handle<Promise> frame) {
     G* gp = frame.promise().g_;
     this->g_ = gp;
-    if constexpr (runs_child<Inner>) {
-      if (phase_ != Phase::not_begun && inner_.runs_child()) return inner_.await_suspend(frame);  // f is not interrupted
+    if constexpr (detail::runs_child<Inner>) {
+      if (runs_child()) return inner_.await_suspend(frame);  // f is not interrupted
       return suspend(frame.promise()) ? std::coroutine_handle<>(std::noop_coroutine()) : transfer(gp, frame);
     } else {
       return this->suspend_or_put_off(frame.promise());

@@ -88,6 +88,17 @@ class AttemptOp<Op>::Awaiter : public OperationAwaiter<Awaiter> {
       return true;
     }
   }
+  template <class Promise>
+  GMPCORO_NOINLINE auto await_suspend(std::coroutine_handle<Promise> frame) {
+    G* gp = frame.promise().g_;
+    this->g_ = gp;
+    if constexpr (runs_child<Inner>) {
+      if (inner_.runs_child()) return inner_.await_suspend(frame);
+      return suspend(frame.promise()) ? std::coroutine_handle<>(std::noop_coroutine()) : transfer(gp, frame);
+    } else {
+      return this->suspend_or_put_off(frame.promise());
+    }
+  }
   bool suspend(FrameLink& leaf) {
     try {
       return inner_.suspend_in(this->g_, leaf);

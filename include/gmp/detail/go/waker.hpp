@@ -38,6 +38,7 @@ class GMPCORO_EXPORT WakerBlock : Immovable {
  public:
   explicit WakerBlock(G* gp) noexcept;
 
+  bool claimed() const noexcept { return claimed_.load(relaxed); }  // a hint
   bool claim() noexcept { return !claimed_.exchange(true, relaxed); }  // WK3; the value goes by lock_
   bool wake() noexcept;                                                  // after claim() and the value
   bool park(FrameLink& leaf, Waiter& w) noexcept;                        // false: woken already
@@ -90,12 +91,20 @@ class Waker {
     if (state_ != nullptr) state_->unref_waker();
   }
 
-  /// Makes the g go on with that value. False: it was woken before, its operation was given up, or its executor has stopped.
+  /// Makes the g go on with that value. False: it was woken before, its operation was given up, or its executor has stopped. What the making of
+  /// an R from the value throws is the caller's, and nobody was woken.
   template <class V = R>
     requires(!std::is_void_v<R> && std::constructible_from<R, V>)
   bool wake(V&& value) const {
-    if (state_ == nullptr || !state_->claim()) return false;
-    state_->value_.emplace(std::forward<V>(value));
+    if (state_ == nullptr || state_->claimed()) return false;
+    if constexpr (std::is_nothrow_constructible_v<R, V>) {
+      if (!state_->claim()) return false;
+      state_->value_.emplace(std::forward<V>(value));
+    } else {
+      R made(std::forward<V>(value));  // what this throws is the caller's, and the g sleeps on: another may wake it
+      if (!state_->claim()) return false;
+      state_->value_.emplace(std::move(made));
+    }
     return state_->wake();
   }
   bool wake() const

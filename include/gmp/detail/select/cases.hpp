@@ -42,17 +42,21 @@ class RecvCase {
   RecvCase(Ref&& chan, std::optional<T>* into) noexcept : chan_(std::forward<Ref>(chan)), into_(into) {}
 
   void describe(CaseRecord& record) noexcept {
-    record.kind_ = chan_.get() != nullptr ? CaseRecord::Kind::recv : CaseRecord::Kind::never;
+    record.kind_ = chan_.get() != nullptr ? CaseRecord::Kind::recv : CaseRecord::Kind::off;
     record.chan_ = chan_.get();
     record.element_ = value_.room();
   }
   void finish(const CaseRecord& record) {
     if (record.done_) value_.set_full();
-    if (into_ != nullptr) value_.take_to(*into_, chan_.get());  // else it is dropped
+    if (into_ != nullptr)
+      value_.take_to(*into_, chan_.get());
+    else
+      value_.drop();  // at once: the case may be used again
   }
   /// Its g is destroyed before it went on: what came goes with it.
   void drop(const CaseRecord& record) noexcept {
     if (record.done_) value_.set_full();
+    value_.drop();
   }
   void keep() noexcept { chan_.keep(); }
 
@@ -76,7 +80,7 @@ class SendCase {
       : chan_(std::forward<Ref>(chan)), value_(value) {}
 
   void describe(CaseRecord& record) noexcept {
-    record.kind_ = chan_.get() != nullptr ? CaseRecord::Kind::send : CaseRecord::Kind::never;
+    record.kind_ = chan_.get() != nullptr ? CaseRecord::Kind::send : CaseRecord::Kind::off;
     record.chan_ = chan_.get();
     record.element_ = const_cast<void*>(static_cast<const void*>(std::addressof(value_)));
   }
@@ -97,7 +101,7 @@ using HeldToSend = std::conditional_t<sent_as_copy<T>, T, T&>;
 class OtherwiseCase {
  public:
   explicit constexpr OtherwiseCase(bool on) noexcept : on_(on) {}
-  void describe(CaseRecord& record) const noexcept { record.kind_ = on_ ? CaseRecord::Kind::otherwise : CaseRecord::Kind::never; }
+  void describe(CaseRecord& record) const noexcept { record.kind_ = on_ ? CaseRecord::Kind::otherwise : CaseRecord::Kind::off; }
   void finish(const CaseRecord&) const noexcept {}
   void drop(const CaseRecord&) const noexcept {}
   void keep() const noexcept {}

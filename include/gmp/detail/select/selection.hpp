@@ -14,13 +14,13 @@ namespace gmp::detail {
 
 /// One case, as the algorithm sees it.
 struct CaseRecord {
-  enum class Kind : std::uint8_t { recv, send, otherwise, never };  // never: a nil channel, an otherwise that is switched off
+  enum class Kind : std::uint8_t { recv, send, otherwise, off };  // off: a nil channel, an otherwise that is switched off
   CaseRecord() noexcept = default;
   CaseRecord(Kind kind, HChan* chan, void* element) noexcept : chan_(chan), element_(element), kind_(kind) {}
 
   HChan* chan_ = nullptr;
   void* element_ = nullptr;  // see ChanWaiter
-  Kind kind_ = Kind::never;
+  Kind kind_ = Kind::off;
   bool done_ = false;        // of the case that went through: a value came, or went. False: its channel is closed
   bool waits_ = false;       // waiter_ is there, and may be queued
   std::uint16_t turn_ = 0;   // of the array: which case queues at this turn

@@ -15,6 +15,8 @@
 // awaiter, and gives it to park_begin; and for until() it has one of
 //   bool withdrawn() const noexcept;   after suspend(): the operation has not happened, and await_resume() need not be called
 //   using tells_by_result = void;      await_resume() says errc::canceled if it was given up, and what happened before that counts
+// and one that may await a child of its frame instead of parking has
+//   bool runs_child() const noexcept;  after await_ready(): it does; then its own await_suspend(handle) is called, not suspend(leaf)
 #pragma once
 
 #include <concepts>
@@ -31,6 +33,9 @@ concept Operation = requires {
   typename std::remove_cvref_t<T>::operation_tag;
   typename std::remove_cvref_t<T>::Awaiter;
 };
+
+template <class Awaiter>
+inline constexpr bool runs_child = requires(const Awaiter& awaiter) { awaiter.runs_child(); };
 
 /// Base of awaiters. Self::suspend is compiled; nothing here touches the frame after it returned true.
 template <class Self>

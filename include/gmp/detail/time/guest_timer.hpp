@@ -21,7 +21,7 @@ namespace gmp::detail {
 
 class GMPCORO_EXPORT GuestTimer : public Timer {
  public:
-  explicit GuestTimer(Fire fire) noexcept : Timer(fire, true) {}
+  explicit GuestTimer(Fire what) noexcept : Timer(what, true) {}
 
   // ---- its owner's
   /// Into a heap of sched, by one who alone has it, or under quiesce(). False: that one stops, or is null. Throws std::bad_alloc.
