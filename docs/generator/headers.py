@@ -1,7 +1,7 @@
 # docs/generator/headers.py — the declarations of a C++ header, with the docstrings above them.
 #
 # No compiler: the headers of one house, in one style, are read for what they declare.  A docstring (///) belongs to the declaration below it and to those
-# that follow without an empty line.  What the scanner does not understand it passes over, and the reference then misses a name that the checks ask for.
+# that follow without an empty line.  A class that the scanner does not understand is in `lost`, and the checks tell of it.
 import re
 from dataclasses import dataclass, field
 
@@ -9,6 +9,9 @@ TOKEN = re.compile(
     r"""(?P<doc>///[^\n]*)|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<string>R"(\w*)\(.*?\)\4"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+')
       |(?P<directive>^[ \t]*\#(?:[^\n\\]|\\.|\\\n)*)|(?P<newline>\n)|(?P<space>[ \t]+)|(?P<word>\w+)|(?P<other>.)""",
     re.DOTALL | re.VERBOSE | re.MULTILINE)
+
+
+ATTRIBUTES = re.compile(r"\bGMPCORO_(?:EXPORT|NOINLINE|COLD)\b")  # macros that say nothing to a reader
 
 
 @dataclass
@@ -31,9 +34,9 @@ class Declaration:
 
 class Header:
     def __init__(self, path, text):
-        self.path, self.text = path, text
-        self.declarations, self.macros = [], {}
-        self.tokens = list(TOKEN.finditer(text))
+        self.path, self.text = path, ATTRIBUTES.sub(lambda macro: " " * len(macro[0]), text)
+        self.declarations, self.macros, self.lost = [], {}, []
+        self.tokens = list(TOKEN.finditer(self.text))
         self.at = 0
         self.read_scope((), self.declarations, "public", None)
 
@@ -174,6 +177,9 @@ class Header:
                 typed = re.match(r"\s*(class|struct|union|enum(?: class)?)\s+(?:\[\[.*?\]\]\s*)?([\w:<>]+)?\s*(final)?\s*(:(?!:)\s*(.*))?$", bare)
                 if typed and "(" not in re.sub(r"\[\[.*?\]\]", "", bare).split(":")[0]:
                     return [self.typed(head, typed, declared, scope)]
+                special = re.match(r"\s*\w+\s+(?:\[\[.*?\]\]\s*)?\w+\s*<", bare)  # or what stands in a template: nobody names it
+                if re.match(r"\s*(class|struct|union|enum)\b", bare) and not special and not self.is_function(head) and "=" not in outer(head):
+                    self.lost.append(f"{place}: {squeeze(head)[:80]}: the reference does not understand this")
                 if "=" in outer(head) or not self.is_function(head) or self.in_initializers(head):
                     self.skip_braces()
                     head += "{}"

@@ -140,6 +140,8 @@ class Library:
     def complaints(self):
         for path in sorted({path for own, _ in PAGES.values() for path in own} - set(self.headers)):
             yield f"docs/generator/reference.py: there is no include/gmp/{path}"
+        for header in self.headers.values():
+            yield from (f"include/gmp/{what}" for what in header.lost)
         for page, entries in self.entries.items():
             if not entries:
                 yield f"reference/{page}: is empty"
@@ -301,7 +303,7 @@ def operation_results(headers):
     results, awaiters = {}, {"JoinOp": "JoinHandle"}
     for header in headers.values():
         text = re.sub(r"//[^\n]*", "", header.text)
-        spots = [(m.start(), m[1]) for m in re.finditer(r"\b(?:class|struct) (?:\[\[[^\n]*?\]\] )?([\w:<>,. ]+?)(?: final)?\s*(?:(?<!:):(?!:)[^;{]*)?\{", text)]
+        spots = [(m.start(), m[1].strip()) for m in re.finditer(r"\b(?:class|struct) (?:\[\[[^\n]*?\]\] )?([\w:<>,. ]+?)(?: final)?\s*(?:(?<!:):(?!:)[^;{]*)?\{", text)]
         for m in re.finditer(r"^\s*(?:\[\[.*?\]\] )?([\w:<>,.& ]+?) await_resume\(\)", text, re.MULTILINE):
             owner = next((name for start, name in reversed(spots) if start < m.start()), None)
             if owner:

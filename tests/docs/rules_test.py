@@ -74,6 +74,11 @@ class Headers(unittest.TestCase):
         self.assertEqual([entry.first.name for entry in found.entries["odd"]], ["X", "free_one"])
         self.assertIn("include/gmp/odd.hpp:21: gmp::X::f has no docstring", list(found.complaints()))
 
+    def test_tells_of_a_class_that_it_does_not_understand(self):
+        odd = HEADER.replace("class X :", "class ODD_MACRO X :")
+        self.assertIn("include/gmp/task.hpp:13: class ODD_MACRO X : public detail::Base: the reference does not understand this", list(library(odd).complaints()))
+        self.assertEqual(library(HEADER.replace("class X :", "class GMPCORO_EXPORT X :")).entries["task"][0].first.name, "X")
+
     def test_misses_a_header_that_is_gone(self):
         self.assertIn("docs/generator/reference.py: there is no include/gmp/task.hpp", list(library(path="odd.hpp").complaints()))
 
