@@ -97,7 +97,7 @@ G* Sched::next_alone(M* mp, bool& inherit) noexcept {
     } else {
       pp->timers_.run_due(environment.now_ns_);
       if (pp->tick_.load(relaxed) % global_every == 0 && global_size_.load(relaxed) != 0) {
-        if (G* gp = pop_global(pp, 1)) return gp;
+        if (G* gp = pop_global(pp, global_batch)) return gp;
       }
       if (G* gp = pp->runq_.pop(&inherit)) return gp;
       if (global_size_.load(relaxed) != 0) {

@@ -307,7 +307,7 @@ G* Sched::find_runnable(M* mp, bool& inherit) noexcept {
       if (round % timers_every == 0 || when <= coarse_now_ns()) pp->timers_.run_due(now_ns());
     }
     // By turns, not rounds: two that wake each other in one slice are one turn, as what comes from the global queue takes a whole one.
-    if (pp->tick_.load(relaxed) % global_every == 0 && global_size_.load(relaxed) != 0) gp = pop_global(pp, 1);
+    if (pp->tick_.load(relaxed) % global_every == 0 && global_size_.load(relaxed) != 0) gp = pop_global(pp, global_batch);
     if (round % poll_every == 0) {
       choose_timed(mp, pp);
       if (poller.in_flight() != 0) inject(pp, poller.poll(0, nullptr));

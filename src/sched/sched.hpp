@@ -105,6 +105,9 @@ std::string name_of(G* gp);                // by anybody
 enum Attention : std::uint32_t { attend_preempt = 1, attend_no_p = 2, attend_stopping = 4, attend_handoff = 8, attend_testing = 16 };
 
 inline constexpr std::uint32_t global_every = 61;  // turns between looks at the global queue; prime, as Go's
+// How many such a look takes, to the ring's tail. Go takes one: then what overflowed there waits 61 turns for each that is before it, and of a server's
+// answers the last in a hundred came after 14 ms instead of 2.
+inline constexpr int global_batch = 32;
 inline constexpr std::uint32_t poll_every = 61;    // rounds between looks at the poller
 
 struct M : Immovable {

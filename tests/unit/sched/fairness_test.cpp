@@ -1,0 +1,70 @@
+// tests/unit/sched/fairness_test.cpp — more goroutines in turn than a P's ring has room for: each gets its turns.
+// Go: runtime/proc_test.go (TestPingPongHog, TestSchedLocalQueue).  Room: sched (floor 2).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "gmp/executor.hpp"
+#include "gmp/go.hpp"
+#include "sched/run_queue.hpp"
+
+namespace gmp::fairness_test {
+namespace {
+
+// Those that overflowed into the global queue are not behind those in the ring for ever: in the time of fifty turns each, everybody has had ten.
+TEST(Fairness, WhatDoesNotFitIntoTheRingHasItsTurns) {
+  Executor ex({.procs = 1});
+  const std::size_t n = 3 * detail::RunQueue::capacity;
+  std::vector<int> turns(n);
+  ex.run([&]() -> Task<> {
+    std::size_t left = 50 * n;
+    std::vector<JoinHandle<void>> all;
+    for (std::size_t i = 0; i < n; ++i) {
+      all.push_back(spawn([&left](int& own) -> Task<> {
+        while (left > 0) {
+          --left;
+          ++own;
+          co_await yield();
+        }
+      }, std::ref(turns[i])));
+    }
+    for (auto& one : all) co_await one;
+  });
+  EXPECT_GE(*std::min_element(turns.begin(), turns.end()), 10);
+}
+
+// One that comes from outside, or has overflowed, is on its way within some hundred turns of the others.
+TEST(Fairness, WhatIsPostedWaitsForSomeHundredTurns) {
+  Executor ex({.procs = 1});
+  ex.run([&ex]() -> Task<> {
+    bool over = false;
+    long turns = 0;
+    std::vector<JoinHandle<void>> others;
+    for (int i = 0; i < 100; ++i) {
+      others.push_back(spawn([&]() -> Task<> {
+        while (!over) {
+          ++turns;
+          co_await yield();
+        }
+      }));
+    }
+    co_await yield();
+    constexpr long posts = 300;
+    std::vector<long> ran;
+    std::thread([&ex, &ran, &turns] {
+      for (int i = 0; i < posts; ++i) ex.post([&ran, &turns] { ran.push_back(turns); });
+    }).join();  // this g holds the P: none has run
+    const long begin = turns;
+    while (static_cast<long>(ran.size()) < posts) co_await yield();
+    over = true;
+    for (auto& one : others) co_await one;
+    EXPECT_LE(ran.back() - begin, 5 * posts + 1'000);  // one at a time, every 61st turn: 18,300
+  });
+}
+
+}  // namespace
+}  // namespace gmp::fairness_test
