@@ -5,6 +5,7 @@
 // frame (no parent) finishes the g, or the child of an all().
 #pragma once
 
+#include <bit>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -68,6 +69,11 @@ inline constexpr bool is_task<Task<T>> = true;
 template <class A>
 concept Foreign = !Operation<A> && !is_task<std::remove_cvref_t<A>> && !requires { typename std::remove_cvref_t<A>::all_tag; };
 
+// Where a co_await stands, as what a std::source_location consists of: an object among the arguments would be put into the frame first, by each await.
+using Here = decltype(__builtin_source_location());
+#define GMPCORO_HERE __builtin_source_location()
+static_assert(sizeof(Here) == sizeof(std::source_location) && std::is_trivially_copyable_v<std::source_location>);
+
 class PromiseBase : public FrameLink {
  public:
   PromiseBase() noexcept = default;
@@ -85,36 +91,36 @@ class PromiseBase : public FrameLink {
   static void operator delete(void* frame, std::size_t size) noexcept { frame_free(frame, size); }
 
   template <class U>
-  TaskAwaiter<U> await_transform(Task<U>&& task, std::source_location here = std::source_location::current()) {
+  TaskAwaiter<U> await_transform(Task<U>&& task, Here here = GMPCORO_HERE) {
     note_await(here);
     return TaskAwaiter<U>(task.release());
   }
   template <class U>
-  TaskAwaiter<U> await_transform(Task<U>& task, std::source_location here = std::source_location::current()) {
+  TaskAwaiter<U> await_transform(Task<U>& task, Here here = GMPCORO_HERE) {
     note_await(here);
     return TaskAwaiter<U>(task.release());
   }
   template <Operation Op>
-  typename std::remove_cvref_t<Op>::Awaiter await_transform(Op&& op, std::source_location here = std::source_location::current()) {
+  typename std::remove_cvref_t<Op>::Awaiter await_transform(Op&& op, Here here = GMPCORO_HERE) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return typename std::remove_cvref_t<Op>::Awaiter(g_, std::forward<Op>(op));
   }
   template <class All>
     requires requires { typename std::remove_cvref_t<All>::all_tag; }
-  typename std::remove_cvref_t<All>::Awaiter await_transform(All&& all, std::source_location here = std::source_location::current()) {
+  typename std::remove_cvref_t<All>::Awaiter await_transform(All&& all, Here here = GMPCORO_HERE) {
     note_await(here);
     return typename std::remove_cvref_t<All>::Awaiter(all);
   }
   template <Foreign A>
     requires Adopted<A>
-  typename AwaitedAs<A>::Awaiter await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
+  typename AwaitedAs<A>::Awaiter await_transform(A&& awaitable, Here here = GMPCORO_HERE) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return typename AwaitedAs<A>::Awaiter(g_, std::forward<A>(awaitable));
   }
   template <Foreign A>
-  ForeignAwaiter<A&&> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
+  ForeignAwaiter<A&&> await_transform(A&& awaitable, Here here = GMPCORO_HERE) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return ForeignAwaiter<A&&>(g_, std::forward<A>(awaitable));
@@ -123,11 +129,12 @@ class PromiseBase : public FrameLink {
   std::exception_ptr exception_;
 
  private:
-  void note_await(std::source_location here) noexcept {
-    site_ = here;
-    g_->last_await_.store(here, relaxed);  // for dumps of a running g: any recent value will do
+  void note_await(Here here) noexcept {
+    site_ = std::bit_cast<std::source_location>(here);
+    g_->last_await_.store(site_, relaxed);  // for dumps of a running g: any recent value will do
   }
 };
+#undef GMPCORO_HERE
 static_assert(std::is_base_of_v<FrameLink, PromiseBase>);
 
 /// A result waiting to be fetched; beyond 16 bytes of alignment it lives on the heap, since a g++ frame is aligned no better.
