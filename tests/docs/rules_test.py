@@ -131,6 +131,10 @@ class Programs(unittest.TestCase):
             self.assertIn("ends with 3, and not 0", runner.complaint(path, program))
             program.status, program.expected = 3, ["y"]
             self.assertIn("and not\ny", runner.complaint(path, program))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("#!/bin/sh\necho out\necho aside >&2\n")
+            program.status, program.expected = 0, ["out"]
+            self.assertIsNone(runner.complaint(path, program))
 
 
 class Markdown(unittest.TestCase):

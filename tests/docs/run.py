@@ -2,7 +2,8 @@
 # tests/docs/run.py — runs the programs of a page of the documentation: each must print what stands below it, and end as it says.
 #
 # run.py DOCS PAGE PROGRAM
-# In what stands below, "…" within a line stands for any text, and alone in a line for any number of lines.  Both outputs count, as they come.
+# In what stands below, "…" within a line stands for any text, and alone in a line for any number of lines.  Of a program that ends with another status
+# than 0 both outputs count, as they come; of others stdout alone, as the library may say on stderr that a stop takes its time on a busy machine.
 import os
 import re
 import subprocess
@@ -26,7 +27,8 @@ def matches(lines, pattern):
 def complaint(binary, program):
     """What is wrong with a run of it; None: nothing."""
     try:
-        done = subprocess.run([binary, program.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S)
+        done = subprocess.run([binary, program.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=LIMIT_S,
+                              stderr=subprocess.STDOUT if program.status else None)
     except subprocess.TimeoutExpired as late:
         return f"is not done after {LIMIT_S} s; it has printed:\n{(late.stdout or b'').decode()}"
     printed = done.stdout.decode()
