@@ -46,11 +46,11 @@ detail::RecvCase<detail::ElementOf<C>> recv(C&& chan) noexcept {
 /// of its bytes (a number, a pointer) the case has a copy. A closed channel counts as ready, and gives ClosedChannel if it is chosen.
 ///      Go: case ch <- v.
 template <detail::Sendable C>
-detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>& value) noexcept {
+detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>&>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>& value) noexcept {
   return {detail::ChanAccess::forward_ref<C>(chan), value};
 }
 template <detail::Sendable C>
-detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>&& value) noexcept {
+detail::SendCase<detail::ElementOf<C>, detail::HeldToSend<detail::ElementOf<C>&&>> send(C&& chan, std::type_identity_t<detail::ElementOf<C>>&& value) noexcept {
   GMPCORO_CHECK_SENT(detail::ElementOf<C>);
   return {detail::ChanAccess::forward_ref<C>(chan), value};
 }
@@ -69,12 +69,14 @@ inline constexpr detail::OtherwiseCase otherwise{true};
 /// otherwise, if `on`; else a case that never goes through.
 constexpr detail::OtherwiseCase otherwise_if(bool on) noexcept { return detail::OtherwiseCase(on); }
 
-/// Any of these cases, for a set that is known only at run time. It holds its channel.      Go: reflect.SelectCase.
+/// Any of these cases, for a set that is known only at run time. It holds its channel, and what it sends, if that was an rvalue: it is moved into the
+/// case here. An lvalue stays the caller's, and is moved from if its case goes through.      Go: reflect.SelectCase.
 class SelectCase {
  public:
-  template <detail::AnyCase Case>
-    requires(!std::same_as<std::remove_cvref_t<Case>, SelectCase>)
-  SelectCase(Case a_case) : ops_(&ops_of<Case>) {
+  template <detail::AnyCase Passing>
+    requires(!std::same_as<std::remove_cvref_t<Passing>, SelectCase>)
+  SelectCase(Passing a_case) : ops_(&ops_of<typename detail::KeptCase<Passing>::type>) {
+    using Case = typename detail::KeptCase<Passing>::type;
     a_case.keep();
     if constexpr (is_small<Case>)
       ::new (static_cast<void*>(bytes_)) Case(std::move(a_case));

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -334,6 +335,36 @@ TEST(Select, ACaseOfASetHasTheNumberItWasMadeWith) {
     EXPECT_EQ(co_await select(std::move(one)), 0);
     EXPECT_EQ(co_await receiver, 7);
   });
+}
+
+TEST(Select, ACaseOfASetHoldsTheRvalueItWasMadeWith) {
+  on_executor([]() -> Task<> {
+    auto texts = make_chan<std::string>(1);
+    auto boxes = make_chan<std::unique_ptr<int>>();
+    auto fragile = make_chan<Fragile>();
+    std::vector<SelectCase> cases;
+    for (int i = 0; i < 3; ++i) {
+      cases.push_back(send(texts, "a temporary that is longer than a small string " + std::to_string(i)));
+      cases.push_back(send(boxes, std::make_unique<int>(i)));
+      cases.push_back(send(fragile, Fragile(i)));
+    }
+    EXPECT_EQ(co_await select(std::span(cases).subspan(3, 1)), 0);
+    EXPECT_EQ(co_await texts.recv(), "a temporary that is longer than a small string 1");
+    auto box = spawn([boxes]() -> Task<int> { co_return **co_await boxes.recv(); });
+    EXPECT_EQ(co_await select(std::span(cases).subspan(7, 1)), 0);
+    EXPECT_EQ(co_await box, 2);
+    auto piece = spawn([fragile]() -> Task<int> { co_return (co_await fragile.recv())->value(); });
+    EXPECT_EQ(co_await select(std::span(cases).subspan(2, 1)), 0);
+    EXPECT_EQ(co_await piece, 0);
+
+    auto mine = std::make_unique<int>(9);  // an lvalue is another matter
+    std::vector<SelectCase> lost;
+    lost.push_back(send(boxes, mine));
+    lost.push_back(otherwise);
+    EXPECT_EQ(co_await select(lost), 1);
+    EXPECT_NE(mine, nullptr);
+  });
+  EXPECT_EQ(Token::alive, 0);
 }
 
 TEST(Select, BadInput) {

@@ -66,18 +66,23 @@ class RecvCase {
   ReceivedValue<T> value_;
 };
 
-/// Held: T& for a value that is the caller's and moved from if it goes, T for a copy.
+/// Held: T& for a value that is the caller's and moved from if it goes, T&& for one that may be gone after the expression, T for one of its own.
 template <class T, class Held>
 class SendCase {
  public:
   template <class Ref>
   SendCase(Ref&& chan, T& value) noexcept
     requires std::is_reference_v<Held>
-      : chan_(std::forward<Ref>(chan)), value_(value) {}
+      : chan_(std::forward<Ref>(chan)), value_(static_cast<Held&&>(value)) {}
   template <class Ref>
   SendCase(Ref&& chan, const T& value)
     requires(!std::is_reference_v<Held>)
       : chan_(std::forward<Ref>(chan)), value_(value) {}
+  /// To be kept beyond the expression.
+  template <std::same_as<SendCase<T, T&&>> Passing>
+  explicit SendCase(Passing&& passing)
+    requires(!std::is_reference_v<Held>)
+      : chan_(std::move(passing.chan_)), value_(std::move(passing.value_)) {}
 
   void describe(CaseRecord& record) noexcept {
     record.kind_ = chan_.get() != nullptr ? CaseRecord::Kind::send : CaseRecord::Kind::off;
@@ -91,12 +96,24 @@ class SendCase {
   void keep() noexcept { chan_.keep(); }
 
  private:
+  template <class, class>
+  friend class SendCase;
   CaseChan chan_;
   Held value_;
 };
 
+/// What a case becomes that is kept.
+template <class Case>
+struct KeptCase {
+  using type = Case;
+};
 template <class T>
-using HeldToSend = std::conditional_t<sent_as_copy<T>, T, T&>;
+struct KeptCase<SendCase<T, T&&>> {
+  using type = SendCase<T, T>;
+};
+
+template <class Value>
+using HeldToSend = std::conditional_t<sent_as_copy<std::remove_reference_t<Value>>, std::remove_reference_t<Value>, Value>;
 
 class OtherwiseCase {
  public:
