@@ -213,7 +213,7 @@ class Library:
             header = self.headers[self.plan[page][0][0] if page != "sync" else "sync.hpp"]
             first = {heading(entry): entry for entry in reversed(entries)}  # of overloads that have docstrings of their own
             names = ", ".join(f'<a href="{page}.html#{entry.anchor}">{html.escape(name)}</a>' for name, entry in reversed(first.items()))
-            about = re.sub(r"^(?:[\w:<>]+(?:, | and )?)+: ", "", header.about()[0])
+            about = re.sub(r"^[\w:<>]+(?:(?:, | and )[\w:<>]+)*: ", "", header.about()[0])
             out.append(f'<section class="card"><h2 id="{page.replace("/", "-")}"><a href="{page}.html">{page.rpartition("/")[2]}</a></h2>'
                        f'<p>{prose(about)}</p><p class="names">{names}</p></section>')
         return "\n".join([*out, "</div>"])
