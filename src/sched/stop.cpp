@@ -126,13 +126,13 @@ void Sched::stop() {
     if (quiet == all.size()) break;
     futex_wait(&quiesced_, quiet, 100'000'000);
     if (!named && now_ns() - begin >= slow_stop_ns && quiesced_.load(acquire) != all.size()) {  // [QUIESCE]
-      named = true;
       with_memory([&] {
         std::vector<G*> busy;
         for (const auto& mp : all) {
           if (G* gp = mp->shown_.load(relaxed)) busy.push_back(gp);
         }
-        report_slow_stop(this, busy);
+        named = !busy.empty();  // an M may just be between two
+        if (named) report_slow_stop(this, busy);
       });
     }
   }
