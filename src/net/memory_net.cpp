@@ -23,7 +23,7 @@
 #include "gmp/detail/park.hpp"
 #include "gmp/detail/sys/lock.hpp"
 #include "net/descriptor.hpp"
-#include "net/device.hpp"
+#include "net/memory_device.hpp"
 #include "net/op_error.hpp"
 
 namespace gmp::detail {
@@ -81,48 +81,15 @@ class MemoryNet::Backlog : Immovable {
   bool closed_ = false;
 };
 
-class MemoryNet::Stream final : public Device {
+class MemoryNet::Stream final : public MemoryDevice {
  public:
   Stream(Chance& chance, std::shared_ptr<Link> link, unsigned index, bool local) noexcept
-      : chance_(chance), link_(std::move(link)), in_(link_->directions_[index]), out_(link_->directions_[1 - index]), local_(local) {}
-
-  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
-    const bool reads = op.side() == FdSide::read;
-    for (;;) {
-      const std::int64_t when = op.deadline();
-      const std::int64_t late = reads ? late_until() : stalled_until_;
-      if (!op.set_alarm(late > now_ns() ? std::min(when, late) : when)) return false;
-      WakeList woken;
-      Next next;
-      {
-        LockGuard guard(link_->lock_);
-        next = when != op.deadline() || (reads && late != in_.late_until_) ? Next::again : reads ? read(op, woken) : write(op, woken);
-        if (next == Next::sleep) {  // DV1
-          if (op.sleep(leaf))
-            place(op.side()) = &op;
-          else
-            next = Next::give_up;
-        }
-      }
-      woken.wake_all();
-      if (next == Next::give_up) op.stay_awake();
-      if (next != Next::again) return next == Next::sleep;
-    }
-  }
-
-  void cancel(FdSide side) noexcept override {
-    Waiter* w = nullptr;
-    {
-      LockGuard guard(link_->lock_);
-      w = std::exchange(place(side), nullptr);
-    }
-    if (w != nullptr) wake(w);
-  }
-
-  bool withdraw(FdSide side) noexcept override {
-    LockGuard guard(link_->lock_);
-    return std::exchange(place(side), nullptr) != nullptr;
-  }
+      : MemoryDevice(link->lock_),
+        chance_(chance),
+        link_(std::move(link)),
+        in_(link_->directions_[index]),
+        out_(link_->directions_[1 - index]),
+        local_(local) {}
 
   std::error_code shut_down(int how) noexcept override {
     end(how != SHUT_WR, how != SHUT_RD, false);
@@ -139,12 +106,15 @@ class MemoryNet::Stream final : public Device {
   }
 
  private:
-  enum class Next : std::uint8_t { over, sleep, give_up, again };
-
-  FdOperation*& place(FdSide side) noexcept { return side == FdSide::read ? in_.reader_ : out_.writer_; }
-  std::int64_t late_until() noexcept {
+  FdOperation*& sleeper(FdSide side) noexcept override { return side == FdSide::read ? in_.reader_ : out_.writer_; }
+  std::int64_t late_until(FdSide side) noexcept override {
+    if (side == FdSide::write) return stalled_until_;
     LockGuard guard(link_->lock_);
     return in_.late_until_;
+  }
+  Next look(FdOperation& op, std::int64_t late, WakeList& woken) noexcept override {
+    if (op.side() == FdSide::write) return write(op, woken);
+    return late != in_.late_until_ ? Next::again : read(op, woken);
   }
 
   // Both under the lock.
@@ -274,47 +244,10 @@ class MemoryNet::Stream final : public Device {
   int knocks_ = 0;
 };
 
-class MemoryNet::Acceptor final : public Device {
+class MemoryNet::Acceptor final : public MemoryDevice {
  public:
-  Acceptor(Chance& chance, std::shared_ptr<Backlog> backlog) noexcept : chance_(chance), backlog_(std::move(backlog)) {}
+  Acceptor(Chance& chance, std::shared_ptr<Backlog> backlog) noexcept : MemoryDevice(backlog->lock_), chance_(chance), backlog_(std::move(backlog)) {}
 
-  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
-    for (;;) {
-      const std::int64_t when = op.deadline();
-      if (!op.set_alarm(when)) return false;
-      bool gives_up = false;
-      {
-        LockGuard guard(backlog_->lock_);
-        if (when != op.deadline()) continue;
-        if (op.fails_now()) return false;
-        if (backlog_->waiting_.size() > backlog_->reserved_) {
-          if (chance_.fault("an accept finds no descriptor left"))
-            op.fail(system_failure("accept4", EMFILE));
-          else
-            ++backlog_->reserved_;
-          return false;
-        }
-        if (op.sleep(leaf))  // DV1
-          backlog_->accepter_ = &op;
-        else
-          gives_up = true;
-      }
-      if (gives_up) op.stay_awake();
-      return !gives_up;
-    }
-  }
-  void cancel(FdSide) noexcept override {
-    Waiter* w = nullptr;
-    {
-      LockGuard guard(backlog_->lock_);
-      w = std::exchange(backlog_->accepter_, nullptr);
-    }
-    if (w != nullptr) wake(w);
-  }
-  bool withdraw(FdSide) noexcept override {
-    LockGuard guard(backlog_->lock_);
-    return std::exchange(backlog_->accepter_, nullptr) != nullptr;
-  }
   std::error_code shut_down(int) noexcept override { return {}; }
   void close() noexcept override {
     std::deque<net::Conn> refused;
@@ -339,6 +272,17 @@ class MemoryNet::Acceptor final : public Device {
   }
 
  private:
+  FdOperation*& sleeper(FdSide) noexcept override { return backlog_->accepter_; }
+  Next look(FdOperation& op, std::int64_t, WakeList&) noexcept override {
+    if (op.fails_now()) return Next::over;
+    if (backlog_->waiting_.size() <= backlog_->reserved_) return Next::sleep;
+    if (chance_.fault("an accept finds no descriptor left"))
+      op.fail(system_failure("accept4", EMFILE));
+    else
+      ++backlog_->reserved_;
+    return Next::over;
+  }
+
   Chance& chance_;
   const std::shared_ptr<Backlog> backlog_;
 };

@@ -22,7 +22,7 @@
 
 #include "gmp/detail/sys/lock.hpp"
 #include "net/descriptor.hpp"
-#include "net/device.hpp"
+#include "net/memory_device.hpp"
 #include "net/memory_net.hpp"
 #include "net/sockaddr.hpp"
 
@@ -106,46 +106,10 @@ class MemoryNet::Post : Immovable {
   }
 };
 
-class MemoryNet::PacketSocket final : public Device {
+class MemoryNet::PacketSocket final : public MemoryDevice {
  public:
   PacketSocket(Chance& chance, std::shared_ptr<Post> post, std::shared_ptr<Mailbox> own) noexcept
-      : chance_(chance), post_(std::move(post)), own_(std::move(own)) {}
-
-  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
-    for (;;) {
-      const std::int64_t when = op.deadline();
-      if (!op.set_alarm(when)) return false;
-      WakeList woken;
-      Next next;
-      {
-        LockGuard guard(post_->lock_);
-        next = when != op.deadline() ? Next::again : op.side() == FdSide::read ? receive(op) : send(op, woken);
-        if (next == Next::sleep) {  // DV1
-          if (op.sleep(leaf))
-            own_->reader_ = &op;
-          else
-            next = Next::give_up;
-        }
-      }
-      woken.wake_all();
-      if (next == Next::give_up) op.stay_awake();
-      if (next != Next::again) return next == Next::sleep;
-    }
-  }
-
-  void cancel(FdSide side) noexcept override {
-    FdOperation* op = nullptr;
-    {
-      LockGuard guard(post_->lock_);
-      if (side == FdSide::read) op = std::exchange(own_->reader_, nullptr);
-    }
-    if (op != nullptr) wake(op);
-  }
-
-  bool withdraw(FdSide side) noexcept override {
-    LockGuard guard(post_->lock_);
-    return side == FdSide::read && std::exchange(own_->reader_, nullptr) != nullptr;
-  }
+      : MemoryDevice(post->lock_), chance_(chance), post_(std::move(post)), own_(std::move(own)) {}
 
   std::error_code shut_down(int how) noexcept override {
     if (!own_->peer_) return {ENOTCONN, errno_category()};
@@ -165,7 +129,8 @@ class MemoryNet::PacketSocket final : public Device {
   bool takes_options() const noexcept override { return true; }
 
  private:
-  enum class Next : std::uint8_t { over, sleep, give_up, again };
+  FdOperation*& sleeper(FdSide side) noexcept override { return side == FdSide::read ? own_->reader_ : no_writer_; }
+  Next look(FdOperation& op, std::int64_t, WakeList& woken) noexcept override { return op.side() == FdSide::read ? receive(op) : send(op, woken); }
 
   // Both under the lock.
   Next receive(FdOperation& op) noexcept {
@@ -242,6 +207,7 @@ class MemoryNet::PacketSocket final : public Device {
   Chance& chance_;
   const std::shared_ptr<Post> post_;
   const std::shared_ptr<Mailbox> own_;
+  FdOperation* no_writer_ = nullptr;  // MP2
 };
 
 // ---- the net

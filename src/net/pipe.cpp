@@ -17,7 +17,7 @@
 #include "gmp/detail/sys/lock.hpp"
 #include "gmp/net.hpp"
 #include "net/descriptor.hpp"
-#include "net/device.hpp"
+#include "net/memory_device.hpp"
 
 namespace gmp::detail {
 
@@ -36,46 +36,10 @@ struct Pipe : Immovable {
   Wire wires_[2];
 };
 
-class PipeEnd final : public Device {
+class PipeEnd final : public MemoryDevice {
  public:
-  PipeEnd(std::shared_ptr<Pipe> pipe, unsigned index) noexcept : pipe_(std::move(pipe)), in_(pipe_->wires_[index]), out_(pipe_->wires_[1 - index]) {}
-
-  bool advance(FdOperation& op, FrameLink* leaf) noexcept override {
-    const bool reads = op.side() == FdSide::read;
-    for (;;) {
-      const std::int64_t when = op.deadline();
-      if (!op.set_alarm(when)) return false;
-      WakeList woken;
-      Next next;
-      {
-        LockGuard guard(pipe_->lock_);
-        next = when != op.deadline() ? Next::again : reads ? read(op, woken) : write(op, woken);
-        if (next == Next::sleep) {  // DV1
-          if (op.sleep(leaf))
-            place(op.side()) = &op;
-          else
-            next = Next::give_up;
-        }
-      }
-      woken.wake_all();  // if op sleeps nothing of it may be touched, nor of this: it may run again already
-      if (next == Next::give_up) op.stay_awake();
-      if (next != Next::again) return next == Next::sleep;
-    }
-  }
-
-  void cancel(FdSide side) noexcept override {
-    Waiter* w = nullptr;
-    {
-      LockGuard guard(pipe_->lock_);
-      w = std::exchange(place(side), nullptr);
-    }
-    if (w != nullptr) wake(w);
-  }
-
-  bool withdraw(FdSide side) noexcept override {
-    LockGuard guard(pipe_->lock_);
-    return std::exchange(place(side), nullptr) != nullptr;
-  }
+  PipeEnd(std::shared_ptr<Pipe> pipe, unsigned index) noexcept
+      : MemoryDevice(pipe->lock_), pipe_(std::move(pipe)), in_(pipe_->wires_[index]), out_(pipe_->wires_[1 - index]) {}
 
   std::error_code shut_down(int how) noexcept override {
     end(how != SHUT_WR, how != SHUT_RD);
@@ -84,9 +48,8 @@ class PipeEnd final : public Device {
   void close() noexcept override { end(true, true); }
 
  private:
-  enum class Next : std::uint8_t { over, sleep, give_up, again };
-
-  FdOperation*& place(FdSide side) noexcept { return side == FdSide::read ? in_.reader_ : out_.writer_; }
+  FdOperation*& sleeper(FdSide side) noexcept override { return side == FdSide::read ? in_.reader_ : out_.writer_; }
+  Next look(FdOperation& op, std::int64_t, WakeList& woken) noexcept override { return op.side() == FdSide::read ? read(op, woken) : write(op, woken); }
 
   // Both under lock_.
   Next read(FdOperation& op, WakeList& woken) noexcept {
