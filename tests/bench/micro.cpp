@@ -12,51 +12,19 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "bench/workload.hpp"
+
 using namespace gmp;
 using namespace std::chrono_literals;
+using bench::Samples, bench::check, bench::now_ns, bench::scaled, bench::status_kib;
 
 namespace {
 
-struct Sample {
-  const char* metric;
-  const char* unit;
-  double value;
-};
-using Samples = std::vector<Sample>;
-
-double now_ns() { return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count()); }
-
-double status_kib(const char* field) {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  double kib = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, field, std::strlen(field)) == 0) kib = std::atof(line + std::strlen(field) + 1);
-  }
-  std::fclose(file);
-  return kib;
-}
-
-double scale = 1;  // of what is repeated
-int scaled(int count) { return static_cast<int>(count * scale); }
-
 Samples per_op(double begin, double operations) { return {{"time", "ns/op", (now_ns() - begin) / operations}}; }
-
-void check(bool held, const char* what) {
-  if (!held) {
-    std::fprintf(stderr, "micro: %s\n", what);
-    std::exit(1);
-  }
-}
 
 Task<Samples> spawn_join() {
   const int n = scaled(1'000'000);
@@ -529,37 +497,12 @@ const std::map<std::string, Workload> workloads{
 }  // namespace
 
 int main(int argc, char** argv) {
-  int runs = 5, procs = 0;
-  std::vector<std::string> names;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "-list") == 0) {
-      for (const auto& [name, workload] : workloads) std::printf("%s\t%s\n", name.c_str(), workload.what);
-      return 0;
-    }
-    if (std::strcmp(argv[i], "-runs") == 0 && i + 1 < argc)
-      runs = std::atoi(argv[++i]);
-    else if (std::strcmp(argv[i], "-procs") == 0 && i + 1 < argc)
-      procs = std::atoi(argv[++i]);
-    else if (std::strcmp(argv[i], "-scale") == 0 && i + 1 < argc)
-      scale = std::atof(argv[++i]);
-    else
-      names.emplace_back(argv[i]);
-  }
-  for (const std::string& name : names) {
-    const auto found = workloads.find(name);
-    if (found == workloads.end()) {
-      std::fprintf(stderr, "micro: no workload named \"%s\" (micro -list)\n", name.c_str());
-      return 2;
-    }
-    Executor executor(Options{.procs = procs});
-    const Workload& workload = found->second;
-    const int timed = workload.cold ? 1 : runs;
-    if (!workload.cold) executor.run(workload.work);
-    for (int run = 0; run < timed; ++run) {
-      for (const Sample& sample : executor.run(workload.work))
-        std::printf("%s\t%d\t%d\t%s\t%s\t%.3f\n", name.c_str(), executor.run([] { return gomaxprocs(); }), run, sample.metric, sample.unit, sample.value);
-    }
-    std::printf("%s\t%d\t%d\tpeak_rss\tKiB\t%.0f\n", name.c_str(), procs, timed, status_kib("VmHWM:"));
-    std::fflush(stdout);
-  }
+  struct Work {
+    Work(const Workload& of, int procs) : executor(Options{.procs = procs}), workload(of) {}
+    int procs() const { return executor.procs(); }
+    Samples samples() { return executor.run(workload.work); }
+    Executor executor;
+    const Workload& workload;
+  };
+  return bench::run(argc, argv, workloads, [](const Workload& workload, int procs) { return Work(workload, procs); });
 }

@@ -20,50 +20,21 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/workload.hpp"
+
 using namespace std::chrono_literals;
+using bench::Samples, bench::check, bench::now_ns, bench::scaled, bench::status_kib;
 using asio::awaitable, asio::use_awaitable, asio::detached;
 
 namespace {
 
-struct Sample {
-  const char* metric;
-  const char* unit;
-  double value;
-};
-using Samples = std::vector<Sample>;
-
-double now_ns() { return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count()); }
-
-double status_kib(const char* field) {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  double kib = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, field, std::strlen(field)) == 0) kib = std::atof(line + std::strlen(field) + 1);
-  }
-  std::fclose(file);
-  return kib;
-}
-
-void check(bool held, const char* what) {
-  if (!held) {
-    std::fprintf(stderr, "micro: %s\n", what);
-    std::exit(1);
-  }
-}
-
-double scale = 1;  // of what is repeated
-int scaled(int count) { return static_cast<int>(count * scale); }
 int threads = 1;
 
 using Executor = asio::io_context::executor_type;
@@ -285,41 +256,15 @@ const std::map<std::string, Workload> workloads{
 }  // namespace
 
 int main(int argc, char** argv) {
-  int runs = 5;
-  std::vector<std::string> names;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "-version") == 0) {
-      std::printf("Asio %d.%d.%d\n", ASIO_VERSION / 100000, ASIO_VERSION / 100 % 1000, ASIO_VERSION % 100);
-      return 0;
-    }
-    if (std::strcmp(argv[i], "-list") == 0) {
-      for (const auto& [name, workload] : workloads) std::printf("%s\t%s\n", name.c_str(), workload.what);
-      return 0;
-    }
-    if (std::strcmp(argv[i], "-runs") == 0 && i + 1 < argc)
-      runs = std::atoi(argv[++i]);
-    else if (std::strcmp(argv[i], "-procs") == 0 && i + 1 < argc)
-      threads = std::atoi(argv[++i]);
-    else if (std::strcmp(argv[i], "-scale") == 0 && i + 1 < argc)
-      scale = std::atof(argv[++i]);
-    else
-      names.emplace_back(argv[i]);
+  if (argc > 1 && std::strcmp(argv[1], "-version") == 0) {
+    std::printf("Asio %d.%d.%d\n", ASIO_VERSION / 100000, ASIO_VERSION / 100 % 1000, ASIO_VERSION % 100);
+    return 0;
   }
-  for (const std::string& name : names) {
-    const auto found = workloads.find(name);
-    if (found == workloads.end()) {
-      std::fprintf(stderr, "micro: no workload named \"%s\" (micro -list)\n", name.c_str());
-      return 2;
-    }
-    const Workload& workload = found->second;
-    const auto work = threads == 1 ? workload.alone : workload.shared;
-    const int timed = workload.cold ? 1 : runs;
-    if (!workload.cold) work();
-    for (int i = 0; i < timed; ++i) {
-      for (const Sample& sample : work())
-        std::printf("%s\t%d\t%d\t%s\t%s\t%.3f\n", name.c_str(), threads, i, sample.metric, sample.unit, sample.value);
-    }
-    std::printf("%s\t%d\t%d\tpeak_rss\tKiB\t%.0f\n", name.c_str(), threads, timed, status_kib("VmHWM:"));
-    std::fflush(stdout);
-  }
+  struct Work {
+    Work(const Workload& of, int procs) : workload(of) { threads = procs != 0 ? procs : 1; }
+    int procs() const { return threads; }
+    Samples samples() { return (threads == 1 ? workload.alone : workload.shared)(); }
+    const Workload& workload;
+  };
+  return bench::run(argc, argv, workloads, [](const Workload& workload, int procs) { return Work(workload, procs); });
 }
