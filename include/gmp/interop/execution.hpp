@@ -43,7 +43,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
 #include <source_location>
 #include <stdexcept>
@@ -145,9 +144,7 @@ void begin(Op& op, detail::Sched* sched, std::source_location where) noexcept {
     detail::launch(sched, detail::TaskAccess::peek(frame).promise(), where, nullptr);
     static_cast<void>(detail::TaskAccess::release(frame));  // the g's from here on; op may be gone
     return;
-  } catch (const std::bad_alloc&) {
-    failed = std::current_exception();
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // which is a std::runtime_error, too
     failed = std::current_exception();
   } catch (const std::runtime_error&) {  // executor stopped
   } catch (...) {
@@ -163,18 +160,24 @@ inline detail::Sched* sched_for(Executor* executor) noexcept {
   return detail::tearing_down() ? nullptr : detail::sched_of(*executor);
 }
 
+/// What such an operation keeps; begin() and its Turn use it.
 template <class Receiver>
-class ScheduleOperation : detail::Immovable {
- public:
+struct Errand : detail::Immovable {
   using operation_state_concept = OperationTag;
-  ScheduleOperation(Executor* executor, std::source_location where, Receiver receiver)
-      : executor_(executor), where_(where), receiver_(std::move(receiver)) {}
-  void start() & noexcept { begin(*this, sched_for(executor_), where_); }
+  Errand(Executor* executor, std::source_location where, Receiver&& receiver) : executor_(executor), where_(where), receiver_(std::move(receiver)) {}
+  void failed(std::exception_ptr thrown) noexcept { ex::set_error(std::move(receiver_), std::move(thrown)); }
 
- private:
-  friend Turn<ScheduleOperation>;
-  template <class Op>
-  friend void begin(Op& op, detail::Sched* sched, std::source_location where) noexcept;
+  Executor* executor_;  // null: of who starts it
+  std::source_location where_;
+  Receiver receiver_;
+  bool begun_ = false;  // EX2
+};
+
+template <class Receiver>
+struct ScheduleOperation : Errand<Receiver> {
+  ScheduleOperation(Executor* executor, std::source_location where, Receiver receiver) : Errand<Receiver>(executor, where, std::move(receiver)) {}
+  void start() & noexcept { begin(*this, sched_for(this->executor_), this->where_); }
+  void stopped() noexcept { ex::set_stopped(std::move(this->receiver_)); }
 
   static Task<> body(Turn<ScheduleOperation> turn) {
     ScheduleOperation& self = turn.take();
@@ -184,13 +187,6 @@ class ScheduleOperation : detail::Immovable {
       ex::set_value(std::move(self.receiver_));
     co_return;
   }
-  void stopped() noexcept { ex::set_stopped(std::move(receiver_)); }
-  void failed(std::exception_ptr thrown) noexcept { ex::set_error(std::move(receiver_), std::move(thrown)); }
-
-  Executor* executor_;
-  std::source_location where_;
-  Receiver receiver_;
-  bool begun_ = false;
 };
 
 }  // namespace execution_detail
@@ -333,21 +329,19 @@ class FromFunction {
 };
 
 template <class From, class Receiver>
-class TaskOperation : detail::Immovable {
+class TaskOperation : public Errand<Receiver> {
   using T = typename From::Value;
   using Token = std::remove_cvref_t<decltype(st::get_stop_token(ex::get_env(std::declval<const Receiver&>())))>;
   using Given = std::conditional_t<std::is_void_v<T>, std::monostate, std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
 
  public:
-  using operation_state_concept = OperationTag;
   TaskOperation(Executor* executor, std::source_location where, From&& from, Receiver receiver)
-      : executor_(executor), where_(where), work_(std::move(from)), receiver_(std::move(receiver)) {}
-  void start() & noexcept { begin(*this, sched_for(executor_), where_); }
-
- private:
-  friend Turn<TaskOperation>;
-  template <class Op>
-  friend void begin(Op& op, detail::Sched* sched, std::source_location where) noexcept;
+      : Errand<Receiver>(executor, where, std::move(receiver)), work_(std::move(from)) {}
+  void start() & noexcept { begin(*this, sched_for(this->executor_), this->where_); }
+  void stopped() noexcept {
+    work_.end();
+    ex::set_stopped(std::move(this->receiver_));
+  }
 
   // What the Task's frame held is gone when the receiver hears of its end; only this frame is left, which has nothing.
   static Task<> body(Turn<TaskOperation> turn) {
@@ -384,17 +378,9 @@ class TaskOperation : detail::Immovable {
     else
       ex::set_value(std::move(self.receiver_), std::move(*given));
   }
-  void stopped() noexcept {
-    work_.end();
-    ex::set_stopped(std::move(receiver_));
-  }
-  void failed(std::exception_ptr thrown) noexcept { ex::set_error(std::move(receiver_), std::move(thrown)); }
 
-  Executor* executor_;  // null: of who starts it
-  std::source_location where_;
+ private:
   typename From::template Work<Token> work_;
-  Receiver receiver_;
-  bool begun_ = false;
 };
 
 class NoAttributes {};
