@@ -103,7 +103,7 @@ struct use_g_t {
     using default_completion_token_type = use_g_t;
     template <class Other>
       requires(!std::same_as<std::decay_t<Other>, executor_with_default> && std::convertible_to<Other, InnerExecutor>)
-    executor_with_default(Other&& other) : InnerExecutor(std::forward<Other>(other)) {}  // NOLINT: as Asio's own
+    executor_with_default(Other&& other) : InnerExecutor(std::forward<Other>(other)) {}  // implicit, as Asio's own
   };
   /// A socket, timer or acceptor type whose operations need no token: `use_g_t::as_default_on_t<asio::ip::tcp::socket>`.
   template <class Object>
@@ -184,26 +184,30 @@ struct Completion<std::exception_ptr, Args...> {
   }
 };
 
-#if GMPCORO_ASIO_SLOTS
-/// How an operation under until() is asked to end. Its last owner may be what was posted for that.
+/// How an operation under until() is asked to end: none is made where Asio has no cancellation slots. Its last owner may be what was posted for that.
 class Cancellation {
  public:
   virtual ~Cancellation() = default;
   /// On the executor where Asio wants it.
   virtual void post(std::shared_ptr<Cancellation> self) = 0;
-  GMPCORO_ASIO::cancellation_slot slot() noexcept { return signal_.slot(); }
   void over() noexcept { over_.store(true, detail::relaxed); }  // ordered by that executor
+
+
+#if GMPCORO_ASIO_SLOTS
+  GMPCORO_ASIO::cancellation_slot slot() noexcept { return signal_.slot(); }
 
  protected:
   void emit() {
     if (!over_.load(detail::relaxed)) signal_.emit(GMPCORO_ASIO::cancellation_type::all);
   }
+  GMPCORO_ASIO::cancellation_signal signal_;
+#endif
 
  private:
-  GMPCORO_ASIO::cancellation_signal signal_;
   detail::Atomic<bool> over_{false};
 };
 
+#if GMPCORO_ASIO_SLOTS
 template <class Where>
 class CancellationOn final : public Cancellation {
  public:
@@ -221,36 +225,24 @@ class CancellationOn final : public Cancellation {
 template <class... Args>
 struct Wait : detail::ForeignWait {
   explicit Wait(detail::G* gp) noexcept : detail::ForeignWait(gp, &Wait::ask) {}
-  static void ask([[maybe_unused]] detail::ForeignWait& wait) noexcept {
-#if GMPCORO_ASIO_SLOTS
+  static void ask(detail::ForeignWait& wait) noexcept {
     const auto& cancellation = static_cast<Wait&>(wait).cancellation_;
     if (cancellation == nullptr) return;
     try {
       cancellation->post(cancellation);
     } catch (...) {  // no memory: it is not interrupted
     }
-#endif
   }
   typename Completion<Args...>::Outcome outcome_;
-#if GMPCORO_ASIO_SLOTS
   std::shared_ptr<Cancellation> cancellation_;  // null: not under until(), or nothing can be asked
-#endif
 };
 
 /// The handler: on whatever thread, it wakes the g. Destroyed unasked, it tells so.
 template <class... Args>
 class Handler {
  public:
-  explicit Handler(Wait<Args...>& wait) noexcept : wait_(&wait) {
-#if GMPCORO_ASIO_SLOTS
-    cancellation_ = wait.cancellation_;
-#endif
-  }
-  Handler(Handler&& other) noexcept : wait_(std::exchange(other.wait_, nullptr)) {
-#if GMPCORO_ASIO_SLOTS
-    cancellation_ = std::move(other.cancellation_);
-#endif
-  }
+  explicit Handler(Wait<Args...>& wait) noexcept : wait_(&wait), cancellation_(wait.cancellation_) {}
+  Handler(Handler&& other) noexcept : wait_(std::exchange(other.wait_, nullptr)), cancellation_(std::move(other.cancellation_)) {}
   Handler& operator=(Handler&&) = delete;
   ~Handler() {
     if (wait_ != nullptr) end([](auto& outcome) { outcome.fail(GMPCORO_ASIO::error::operation_aborted); });
@@ -268,9 +260,7 @@ class Handler {
  private:
   template <class F>
   void end(F&& f) noexcept {
-#if GMPCORO_ASIO_SLOTS
     if (cancellation_ != nullptr) cancellation_->over();
-#endif
     Wait<Args...>* wait = std::exchange(wait_, nullptr);
     try {
       f(wait->outcome_);
@@ -280,9 +270,7 @@ class Handler {
     wait->resume();
   }
   Wait<Args...>* wait_;
-#if GMPCORO_ASIO_SLOTS
   std::shared_ptr<Cancellation> cancellation_;
-#endif
 };
 
 /// What an operation is until it is awaited: how it begins. Of one type for each signature, since Asio's adapters ask for that.
@@ -290,9 +278,7 @@ template <class... Args>
 struct Begin {
   virtual ~Begin() = default;
   virtual void begin(Handler<std::decay_t<Args>...> handler) = 0;
-#if GMPCORO_ASIO_SLOTS
   virtual std::shared_ptr<Cancellation> cancellation() const = 0;
-#endif
 };
 
 template <class Initiation, class Parameters, class... Args>
@@ -302,14 +288,13 @@ class BeginWith final : public Begin<Args...> {
   void begin(Handler<std::decay_t<Args>...> handler) override {
     std::apply([&](auto&&... each) { std::move(initiation_)(std::move(handler), std::move(each)...); }, std::move(parameters_));
   }
-#if GMPCORO_ASIO_SLOTS
   std::shared_ptr<Cancellation> cancellation() const override {
+#if GMPCORO_ASIO_SLOTS
     if constexpr (requires { initiation_.get_executor(); })
       return std::make_shared<CancellationOn<std::decay_t<decltype(initiation_.get_executor())>>>(initiation_.get_executor());
-    else
-      return nullptr;
-  }
 #endif
+    return nullptr;
+  }
 
  private:
   Initiation initiation_;
@@ -330,10 +315,7 @@ class [[nodiscard("co_await it: nothing has begun")]] Operation {
     bool await_ready() const noexcept { return false; }
     bool suspend(detail::FrameLink& leaf) {
       detail::G* gp = this->g_;
-      wait_.g_ = gp;
-#if GMPCORO_ASIO_SLOTS
       if (gp->withdrawal_ != nullptr) wait_.cancellation_ = start_->cancellation();  // under until()
-#endif
       try {
         start_->begin(Handler<std::decay_t<Args>...>(wait_));
       } catch (...) {

@@ -182,7 +182,7 @@ TEST(Go, ReferenceParametersOfACoroutineReferToTheCopies) {
 
 /// Refers to what it was made of, as std::string_view and std::span do.
 struct View {
-  View(const Probe& of) : seen(&of) {}  // NOLINT: implicit, as theirs
+  View(const Probe& of) : seen(&of) {}  // implicit, as theirs
   const Probe* seen;
 };
 
