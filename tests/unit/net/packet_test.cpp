@@ -17,6 +17,7 @@
 #include "net/socket.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
+#include "unit/net/datagrams.hpp"
 
 namespace gmp::packet_test {
 namespace {
@@ -24,17 +25,11 @@ namespace {
 using namespace std::chrono_literals;
 using test::Clock;
 using test::on_executor;
+using test::next_datagram;
 using test::until_parked;
 
 net::PacketConn udp() { return net::listen_packet("udp", "127.0.0.1:0").value(); }
 
-/// What the next datagram holds, and who sent it.
-Task<std::pair<std::string, net::Addr>> next(net::PacketConn pc) {
-  std::string buffer(2000, '\0');
-  const net::Received r = (co_await pc.read_from(buffer)).value();
-  buffer.resize(r.n);
-  co_return std::pair(buffer, r.addr);
-}
 Task<Result<net::Received>> read_once(net::PacketConn pc) {
   char buffer[64];
   co_return co_await pc.read_from(buffer);
@@ -48,12 +43,12 @@ TEST(Packet, GoesToWhoIsNamedAndTellsWhoSentIt) {
     const auto sent = co_await a.write_to("to b", b.local_addr());
     EXPECT_EQ(sent.value(), 4u);
     static_cast<void>((co_await c.write_to(std::string_view("to b, too"), b.local_addr())).value());
-    const auto first = co_await next(b);
+    const auto first = co_await next_datagram(b);
     EXPECT_EQ(first, std::pair(std::string("to b"), a.local_addr()));
-    const auto second = co_await next(b);
+    const auto second = co_await next_datagram(b);
     EXPECT_EQ(second, std::pair(std::string("to b, too"), c.local_addr()));
     static_cast<void>((co_await b.write_to("back", first.second)).value());
-    const auto back = co_await next(a);
+    const auto back = co_await next_datagram(a);
     EXPECT_EQ(back, std::pair(std::string("back"), b.local_addr()));
   });
 }
@@ -61,7 +56,7 @@ TEST(Packet, GoesToWhoIsNamedAndTellsWhoSentIt) {
 TEST(Packet, AReaderParksUntilOneComes) {
   on_executor([]() -> Task<> {
     const net::PacketConn a = udp(), b = udp();
-    auto reader = spawn(next(b));
+    auto reader = spawn(next_datagram(b));
     co_await until_parked(1);
     static_cast<void>((co_await a.write_to("woken", b.local_addr())).value());
     const auto got = co_await reader;
@@ -75,7 +70,7 @@ TEST(Packet, ReadersGetTheirTurnsInOrder) {
     const net::PacketConn a = udp(), b = udp();
     std::vector<JoinHandle<std::pair<std::string, net::Addr>>> readers;
     for (int i = 0; i < 5; ++i) {
-      readers.push_back(spawn(next(b)));
+      readers.push_back(spawn(next_datagram(b)));
       co_await until_parked(i + 1);
     }
     for (int i = 0; i < 5; ++i) static_cast<void>((co_await a.write_to(std::to_string(i), b.local_addr())).value());
@@ -92,18 +87,18 @@ TEST(Packet, BoundsAreKept) {
     const net::PacketConn a = udp(), b = udp();
     const net::Addr to = b.local_addr();
     for (const std::string_view data : {"", "0123456789", "next", "swallowed", "last"}) static_cast<void>((co_await a.write_to(data, to)).value());
-    const auto empty = co_await next(b);
+    const auto empty = co_await next_datagram(b);
     EXPECT_EQ(empty, std::pair(std::string(), a.local_addr()));
     char four[4];
     const auto cut = co_await b.read_from(four);
     EXPECT_EQ(cut.value().n, 4u);
     EXPECT_EQ(std::string_view(four, 4), "0123");
-    const auto whole = co_await next(b);
+    const auto whole = co_await next_datagram(b);
     EXPECT_EQ(whole.first, "next");
     const auto nothing = co_await b.read_from(io::Buffer());
     EXPECT_EQ(nothing.value().n, 0u);
     EXPECT_EQ(nothing.value().addr, a.local_addr());
-    const auto last = co_await next(b);
+    const auto last = co_await next_datagram(b);
     EXPECT_EQ(last.first, "last");
   });
 }
@@ -118,13 +113,13 @@ TEST(Packet, BothFamiliesByOneSocket) {
     static_cast<void>((co_await four.write_to("4", net::Addr::parse("udp", "127.0.0.1" + port).value())).value());
     static_cast<void>((co_await six.write_to("6", net::Addr::parse("udp", "[::1]" + port).value())).value());
     for (int i = 0; i < 2; ++i) {
-      const auto got = co_await next(all);
+      const auto got = co_await next_datagram(all);
       EXPECT_EQ(got.second, got.first == "4" ? four.local_addr() : six.local_addr());
       static_cast<void>((co_await all.write_to("back", got.second)).value());
     }
-    const auto four_got = co_await next(four);
+    const auto four_got = co_await next_datagram(four);
     EXPECT_EQ(four_got.first, "back");
-    const auto six_got = co_await next(six);
+    const auto six_got = co_await next_datagram(six);
     EXPECT_EQ(six_got.first, "back");
   });
 }
@@ -191,7 +186,7 @@ TEST(Packet, DeadlinesEndWhatIsBegunAndWhatIsParked) {
     const auto sent = co_await a.write_to("x", b.local_addr());
     EXPECT_TRUE(sent) << sent.message();
     a.set_deadline(time_point{});
-    const auto got = co_await next(a);
+    const auto got = co_await next_datagram(a);
     EXPECT_EQ(got.first, "waits");
 
     const auto when = Clock::now() + 10ms;
@@ -252,7 +247,7 @@ TEST(Packet, CloseLeavesASharedSocketToTheOthers) {
     const auto closed = co_await reader;
     EXPECT_EQ(closed.message(), "read udp " + shared.local_addr().to_string() + ": use of closed network connection");
     static_cast<void>((co_await shared.write_to("still there", shared.local_addr())).value());
-    const auto got = co_await next(shared);
+    const auto got = co_await next_datagram(shared);
     EXPECT_EQ(got.first, "still there");
   });
 }
@@ -278,9 +273,9 @@ TEST(Packet, AReadThatIsGivenUpLosesNone) {
         ++received;
       else
         ++given_up;
-      for (; sent - received > most; ++received) static_cast<void>(co_await next(b));
+      for (; sent - received > most; ++received) static_cast<void>(co_await next_datagram(b));
     }
-    for (; received < sent; ++received) static_cast<void>(co_await next(b));
+    for (; received < sent; ++received) static_cast<void>(co_await next_datagram(b));
     const auto more = co_await timeout(1ms, b.read_from(io::Buffer()));
     EXPECT_EQ(more.err, errc::deadline_exceeded) << given_up;
   });
@@ -291,26 +286,7 @@ TEST(PacketDial, ReadsAndWritesOneEach) {
   on_executor([]() -> Task<> {
     const net::PacketConn server = udp(), stranger = udp();
     const net::Conn conn = (co_await net::dial("udp", server.local_addr().to_string())).value();
-    EXPECT_EQ(conn.remote_addr(), server.local_addr());
-    for (const std::string_view data : {"first", "", "third"}) {
-      const auto wrote = co_await conn.write(data);
-      EXPECT_EQ(wrote.value(), data.size());
-    }
-    for (const std::string_view data : {"first", "", "third"}) {
-      const auto got = co_await next(server);
-      EXPECT_EQ(got, std::pair(std::string(data), conn.local_addr()));
-    }
-    static_cast<void>((co_await stranger.write_to("not for it", conn.local_addr())).value());
-    for (const std::string_view data : {"answer", "", "more"}) static_cast<void>((co_await server.write_to(data, conn.local_addr())).value());
-    char four[4];
-    const auto cut = co_await conn.read(four);
-    EXPECT_EQ(cut.value(), 4u);
-    EXPECT_EQ(std::string_view(four, 4), "answ");
-    const auto empty = co_await conn.read(four);
-    EXPECT_TRUE(empty) << empty.message();  // no end
-    EXPECT_EQ(empty.get<0>(), 0u);
-    const auto more = co_await conn.read(four);
-    EXPECT_EQ(more.value(), 4u);
+    co_await test::exchange_datagrams(conn, server, stranger);
   });
 }
 
@@ -349,7 +325,7 @@ TEST(PacketDial, CloseReadEndsReadsAndNothingElse) {
       EXPECT_EQ(again.err, errc::eof) << again.message();
       const auto wrote = co_await conn.write("x");
       EXPECT_TRUE(wrote) << wrote.message();
-      const auto got = co_await next(server);
+      const auto got = co_await next_datagram(server);
       EXPECT_EQ(got.first, "x");
       EXPECT_FALSE(conn.close_write());
       const auto broken = co_await conn.write("x");
@@ -400,7 +376,7 @@ TEST(Unixgram, AWriterWaitsForRoomAndNoneIsLost) {
     co_await until_parked(2);  // both have filled it
     std::vector<int> next_of = {0, 1};
     for (int i = 0; i < n; ++i) {
-      const auto got = co_await next(reader);
+      const auto got = co_await next_datagram(reader);
       const int value = std::stoi(got.first);
       EXPECT_EQ(value, next_of[static_cast<std::size_t>(value % 2)]);
       next_of[static_cast<std::size_t>(value % 2)] += 2;
@@ -429,7 +405,7 @@ TEST(Unixgram, AWriterToAnAddressWaitsToo) {
     EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 40);  // 25 ms of CPU: it naps
     EXPECT_FALSE(writing.done());
     for (int i = 0; i < n; ++i) {
-      const auto got = co_await next(reader);
+      const auto got = co_await next_datagram(reader);
       EXPECT_EQ(got, std::pair(std::to_string(i), writer.local_addr()));
     }
     co_await writing;
@@ -455,10 +431,10 @@ TEST(Unixgram, TwoWithNamesAnswerEachOther) {
     const net::PacketConn a = net::listen_packet("unixgram", name + "a").value();
     const net::PacketConn b = net::listen_packet("unixgram", name + "b").value();
     static_cast<void>((co_await a.write_to("ping", b.local_addr())).value());
-    const auto ping = co_await next(b);
+    const auto ping = co_await next_datagram(b);
     EXPECT_EQ(ping, std::pair(std::string("ping"), a.local_addr()));
     static_cast<void>((co_await b.write_to("pong", ping.second)).value());
-    const auto pong = co_await next(a);
+    const auto pong = co_await next_datagram(a);
     EXPECT_EQ(pong, std::pair(std::string("pong"), b.local_addr()));
     const auto nobody = co_await a.write_to("x", net::Addr::unix_path(net::Addr::Kind::unix_datagram, name + "c"));
     EXPECT_EQ(nobody.err, std::errc::connection_refused);
