@@ -57,7 +57,8 @@ namespace detail {
 template <class E>
 concept Cause = std::derived_from<std::remove_cvref_t<E>, std::exception> || std::same_as<std::remove_cvref_t<E>, std::error_code> ||
                 std::same_as<std::remove_cvref_t<E>, std::exception_ptr>;
-template <Cause E>
+/// What is thrown of that: it itself, or of a std::error_code std::system_error.
+template <class E>
 std::exception_ptr pointer_to(E&& cause) {
   if constexpr (std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
     return std::forward<E>(cause);

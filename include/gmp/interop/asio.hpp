@@ -192,7 +192,6 @@ class Cancellation {
   virtual void post(std::shared_ptr<Cancellation> self) = 0;
   void over() noexcept { over_.store(true, detail::relaxed); }  // ordered by that executor
 
-
 #if GMPCORO_ASIO_SLOTS
   GMPCORO_ASIO::cancellation_slot slot() noexcept { return signal_.slot(); }
 

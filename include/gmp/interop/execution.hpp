@@ -569,13 +569,7 @@ class Awaited : public Meeting {
     }
     template <class E>
     void set_error(E&& error) noexcept {
-      auto& outcome = awaited_->outcome_;
-      if constexpr (std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
-        outcome.template emplace<std::exception_ptr>(std::forward<E>(error));
-      else if constexpr (std::same_as<std::remove_cvref_t<E>, std::error_code>)
-        outcome.template emplace<std::exception_ptr>(std::make_exception_ptr(std::system_error(error)));
-      else
-        outcome.template emplace<std::exception_ptr>(std::make_exception_ptr(std::forward<E>(error)));
+      awaited_->outcome_.template emplace<std::exception_ptr>(detail::pointer_to(std::forward<E>(error)));
       awaited_->complete();
     }
     void set_stopped() noexcept { awaited_->complete(); }

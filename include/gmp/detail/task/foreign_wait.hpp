@@ -1,10 +1,9 @@
 // include/gmp/detail/task/foreign_wait.hpp — a wait that ends when somebody else's code says so.
 // Go: none (a cgo callback comes nearest).  Room: task (floor 4).
 //
-// What the other side has been given, a handle or a buffer, may lie in the g's frame. So the frame stays until that side resumes: until()
-// can only ask it to be quick, and an executor that stops gives it the time of grace, and then leaves the g where it is, frame and all.
-//   FW1  one RMW decides which came first, and each comes once: the end (resumed), the g's going to sleep (parked), the stop's going away
-//   (left).
+// What the other side has been given, a handle or a buffer, may lie in the g's frame. So the frame stays until that side resumes: until() can only ask it
+// to be quick, and an executor that stops gives it the time of grace, and then leaves the g where it is, frame and all.
+//   FW1  one RMW decides which came first, and each comes once: the end (resumed), the g's going to sleep (parked), the stop's going away (left).
 //          fate      set by              what the next finds
 //          begun     the g               resume(): nothing to ready, the g will not sleep
 //          parked    the g, PK1 done     resume(): readies the g

@@ -87,12 +87,15 @@ struct OffG {
   R await_resume() const { throw_off_g(); }
 };
 
-/// How a g awaits what is no operation of this library: specialized, by a header of interop/, for what another library has. A is as an A&& deduces
-/// it; `Awaiter` is made from (G*, A&&), as an operation's is. Without it, what is foreign is awaited as foreign.hpp tells.
 template <class A>
-struct AwaitedAs {};
+class ForeignAwaiter;
+
+/// How a g awaits what is no operation of this library: as foreign.hpp tells, unless a header of interop/ specializes it for what another library has. A is as
+/// an A&& deduces it; `Awaiter` is made from (G*, A&&), as an operation's is.
 template <class A>
-concept Adopted = requires { typename AwaitedAs<A>::Awaiter; };
+struct AwaitedAs {
+  using Awaiter = ForeignAwaiter<A&&>;
+};
 
 template <Operation Op>
 using OperationResult = decltype(std::declval<typename std::remove_cvref_t<Op>::Awaiter&>().await_resume());

@@ -57,9 +57,6 @@ class FinalAwaiter {
 
 template <class T>
 class TaskAwaiter;
-template <class A>
-class ForeignAwaiter;
-
 template <class T>
 inline constexpr bool is_task = false;
 template <class T>
@@ -113,17 +110,10 @@ class PromiseBase : public FrameLink {
     return typename std::remove_cvref_t<All>::Awaiter(all);
   }
   template <Foreign A>
-    requires Adopted<A>
   typename AwaitedAs<A>::Awaiter await_transform(A&& awaitable, Here here = GMPCORO_HERE) {
     if (g_->lent_) [[unlikely]] settle(*this);
     note_await(here);
     return typename AwaitedAs<A>::Awaiter(g_, std::forward<A>(awaitable));
-  }
-  template <Foreign A>
-  ForeignAwaiter<A&&> await_transform(A&& awaitable, Here here = GMPCORO_HERE) {
-    if (g_->lent_) [[unlikely]] settle(*this);
-    note_await(here);
-    return ForeignAwaiter<A&&>(g_, std::forward<A>(awaitable));
   }
 
   std::exception_ptr exception_;
