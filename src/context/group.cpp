@@ -3,9 +3,10 @@
 //
 // Go's Group.Go blocks while the limit is reached.  A plain function cannot park here, so what is too many is kept, as a frame that has not begun,
 // and whoever ends starts the next.
-//   GR1  each frame holds a place from its making on: it is counted in places_ and in the WaitGroup, wherever it is, until its f and arguments
-//        are gone; started, kept, or dropped because its executor has stopped.
-//   GR2  those that are not waiting_ are active. Whoever gives up a place starts as many of those that wait as the limit allows; one at a time does.
+//   GR1  wait() waits for a place from its making on, wherever it is, until its f and arguments are gone. The limit sees it from start() on, which
+//        counts it in places_ as it starts its frame or keeps it: two that are in the making are not in each other's way.
+//   GR2  those that are not waiting_ are active. While the limit allows one more and somebody waits, somebody is passing_on_: who gives up a
+//        place starts as many as it allows, one at a time does. Who comes meanwhile stands behind those that wait.
 #include "gmp/context/group.hpp"
 
 #include <deque>
@@ -47,8 +48,13 @@ class GroupState : Immovable {
   bool passing_on_ = false;      // lock_; somebody starts those that wait
 
   int active() const noexcept { return places_ - static_cast<int>(waiting_.size()); }
+  bool full() const noexcept { return limit_ >= 0 && active() >= limit_; }
+
+  void failed(std::exception_ptr thrown) noexcept;
+  void give_up_place();
 
  private:
+  std::optional<Waiting> next_in_turn();
   ~GroupState() = default;
   Atomic<std::uint32_t> refs_{1};
 };
@@ -75,26 +81,29 @@ void GroupRef::set_limit(int n) const {
   if (active != 0) throw std::logic_error("errgroup: modify limit while " + std::to_string(active) + " goroutines in the group are still active");
 }
 
-bool GroupRef::start(Task<> frame, std::source_location where, bool may_wait) const {
+bool GroupRef::start(Task<> frame, GroupPlace& place, std::source_location where, bool may_wait) const {
   {
     LockGuard guard(state_->lock_);
-    if (state_->limit_ >= 0 && state_->active() > state_->limit_) {  // its own place is counted
-      if (!may_wait) return false;
-      state_->waiting_.emplace_back(std::move(frame), where);
-      return true;
-    }
+    const bool later = state_->full() || !state_->waiting_.empty();
+    if (later && !may_wait) return false;
+    if (later) state_->waiting_.emplace_back(std::move(frame), where);
+    ++state_->places_;  // GR1
+    place.home_ = nullptr;
+    if (later) return true;
   }
   launch_task(sched_here(), std::move(frame), where, nullptr);
   return true;
 }
 
-void GroupRef::failed(std::exception_ptr thrown) const noexcept {
+void GroupRef::failed(std::exception_ptr thrown) const noexcept { state_->failed(std::move(thrown)); }
+
+void GroupState::failed(std::exception_ptr thrown) noexcept {
   {
-    LockGuard guard(state_->lock_);
-    if (state_->first_) return;
-    state_->first_ = thrown;
+    LockGuard guard(lock_);
+    if (first_) return;
+    first_ = thrown;
   }
-  state_->cancel_(thrown);
+  cancel_(thrown);
 }
 
 void GroupRef::finish() const {
@@ -107,40 +116,44 @@ void GroupRef::finish() const {
   if (first) std::rethrow_exception(first);
 }
 
-GroupPlace::GroupPlace(const GroupRef& group) : group_(group) {
+GroupPlace::GroupPlace(const GroupRef& group, GroupPlace*& home) : group_(group), home_(&home) {
+  home = this;
   group_.wait_group().add();
-  LockGuard guard(group_.get()->lock_);
-  ++group_.get()->places_;
 }
 
 GroupPlace::~GroupPlace() {
   GroupState* state = group_.get();
   if (state == nullptr) return;  // moved from
-  bool first = true;
-  for (;;) {
-    std::optional<GroupState::Waiting> next;
-    {
-      LockGuard guard(state->lock_);
-      if (first) {
-        --state->places_;
-        if (state->passing_on_) break;  // the frame that went with us was dropped by who does it
-        state->passing_on_ = true;
-        first = false;
-      }
-      if (state->waiting_.empty() || state->active() >= state->limit_) {
-        state->passing_on_ = false;
-        break;
-      }
-      next.emplace(std::move(state->waiting_.front()));
-      state->waiting_.pop_front();
-    }
+  if (home_ == nullptr) state->give_up_place();
+  state->wait_group_.done();
+}
+
+void GroupState::give_up_place() {
+  {
+    LockGuard guard(lock_);
+    --places_;
+    if (passing_on_) return;  // also where the frame that went with the place was dropped by who does it
+    passing_on_ = true;
+  }
+  while (std::optional<Waiting> next = next_in_turn()) {
     try {
       launch_task(sched_here(), std::move(next->frame_), next->where_, nullptr);
     } catch (...) {  // its executor has stopped, or there is no memory: it cannot begin
-      group_.failed(std::current_exception());
+      failed(std::current_exception());
     }
   }
-  state->wait_group_.done();
+}
+
+// None: and nobody passes on any more.
+std::optional<GroupState::Waiting> GroupState::next_in_turn() {
+  LockGuard guard(lock_);
+  if (waiting_.empty() || full()) {
+    passing_on_ = false;
+    return std::nullopt;
+  }
+  Waiting next = std::move(waiting_.front());
+  waiting_.pop_front();
+  return next;
 }
 
 }  // namespace gmp::detail

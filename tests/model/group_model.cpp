@@ -16,16 +16,16 @@
 namespace gmp::model {
 namespace {
 
-/// Counts those that run, and those that have run.
+/// Counts those that run, and those that have run: one at a time, in the order of the calls.
 struct Work {
   detail::Atomic<int> running{0}, ran{0};
   Var<int> written[3];
 
-  auto part(int i, int limit) {
-    return [this, i, limit] {
-      check(running.fetch_add(1, detail::relaxed) < limit, "more than the limit at a time");
+  auto part(int i) {
+    return [this, i] {
+      check(running.fetch_add(1, detail::relaxed) < 1, "more than the limit at a time");
       written[i].set(1);
-      ran.fetch_add(1, detail::relaxed);
+      check(ran.fetch_add(1, detail::relaxed) == i, "one went before another that waited longer");
       running.fetch_sub(1, detail::relaxed);
     };
   }
@@ -53,11 +53,11 @@ void in_turn(model::Run& run) {
   Group group;
   ModelG g;
   group.set_limit(1);
-  group.go(work.part(0, 1));
-  group.go(work.part(1, 1));
+  group.go(work.part(0));
+  group.go(work.part(1));
   for (int i = 0; i < 2; ++i) run.thread([&] { run_all(executor, work, 3); });
   run.thread([&] {
-    group.go(work.part(2, 1));
+    group.go(work.part(2));
     wait_for(group, g);
     for (const Var<int>& v : work.written) check(v.get() == 1, "wait() returned before all had ended");
     check(group.context().err() == errc::canceled, "its context goes on");
@@ -96,11 +96,24 @@ void goes_first(model::Run& run) {
   Work work;
   auto group = std::make_unique<Group>();
   group->set_limit(1);
-  group->go(work.part(0, 1));
-  group->go(work.part(1, 1));
+  group->go(work.part(0));
+  group->go(work.part(1));
   for (int i = 0; i < 2; ++i) run.thread([&] { run_all(executor, work, 2); });
   run.thread([&] { group.reset(); });
   run.join();
+  while (executor.run_one()) continue;
+}
+
+/// Two ask for the one place there is: one of them gets it.
+void two_try(model::Run& run) {
+  reset_world();
+  ModelExecutor executor;
+  Group group;
+  bool got[2] = {};
+  group.set_limit(1);
+  for (bool& mine : got) run.thread([&] { mine = group.try_go([] {}); });
+  run.join();
+  check(got[0] + got[1] == 1, "it is not one who got the place");
   while (executor.run_one()) continue;
 }
 
@@ -131,6 +144,7 @@ void two_handles_go(model::Run& run) {
 const std::vector<Model> models{
     {"in turn", {.schedules = 20'000}, in_turn},
     {"two fail", {.schedules = 10'000}, two_fail},
+    {"two try", {.schedules = 10'000}, two_try},
     {"two handles go", {.schedules = 10'000}, two_handles_go},
     {"goes first", {.schedules = 20'000}, goes_first},
 };

@@ -16,6 +16,7 @@ namespace gmp {
 
 namespace detail {
 
+class GroupPlace;
 class GroupState;
 
 /// A counted reference to one, or to none.
@@ -36,8 +37,8 @@ class GMPCORO_EXPORT GroupRef {
   static GroupRef make(const Context& parent);
   const Context& context() const noexcept;
   void set_limit(int n) const;
-  /// Starts the frame, or, beyond the limit, keeps it for later, or if it may not wait, gives it up: false.
-  bool start(Task<> frame, std::source_location where, bool may_wait) const;
+  /// Starts the frame, which has this place, or, beyond the limit, keeps it for later, or if it may not wait, gives it up: false.
+  bool start(Task<> frame, GroupPlace& place, std::source_location where, bool may_wait) const;
   void failed(std::exception_ptr thrown) const noexcept;
   void finish() const;  // rethrows the first failure
 
@@ -45,24 +46,28 @@ class GMPCORO_EXPORT GroupRef {
   GroupState* state_ = nullptr;
 };
 
-/// One place in the group: counted from its making to its end.
+/// One place in the group: wait() waits for it from its making to its end. It moves into a frame, which nobody can look into; so it keeps
+/// home up to date with where it is, until start() has found it there.
 class GMPCORO_EXPORT GroupPlace {
  public:
-  explicit GroupPlace(const GroupRef& group);
-  GroupPlace(GroupPlace&& other) noexcept = default;
+  GroupPlace(const GroupRef& group, GroupPlace*& home);
+  GroupPlace(GroupPlace&& other) noexcept : group_(std::move(other.group_)), home_(other.home_) { *home_ = this; }
   GroupPlace& operator=(GroupPlace&&) = delete;
   ~GroupPlace();
   const GroupRef& group() const noexcept { return group_; }
 
  private:
+  friend class GroupRef;
   GroupRef group_;
+  GroupPlace** home_;  // null: start() has counted it
 };
 
 /// What a g of a Group is made from: first f and its arguments go, then its place.
 template <class F, class... A>
 struct GroupCall {
   template <class F1, class... A1>
-  GroupCall(const GroupRef& group, F1&& f, A1&&... arguments) : place_(group), call_(std::forward<F1>(f), std::forward<A1>(arguments)...) {}
+  GroupCall(const GroupRef& group, GroupPlace*& home, F1&& f, A1&&... arguments)
+      : place_(group, home), call_(std::forward<F1>(f), std::forward<A1>(arguments)...) {}
 
   GroupPlace place_;
   std::tuple<F, A...> call_;
@@ -165,8 +170,10 @@ class Group {
                     "Group::go(f, args...): f cannot be called with these arguments; they are decay-copied, and std::ref passes a reference");
       detail::require_callable(f);
     }
-    detail::GroupCall<std::decay_t<F>, std::decay_t<A>...> member(state_, std::forward<F>(f), std::forward<A>(arguments)...);
-    return state_.start(detail::group_frame(std::move(member)), where, may_wait);
+    detail::GroupPlace* place = nullptr;
+    detail::GroupCall<std::decay_t<F>, std::decay_t<A>...> member(state_, place, std::forward<F>(f), std::forward<A>(arguments)...);
+    Task<> frame = detail::group_frame(std::move(member));
+    return state_.start(std::move(frame), *place, where, may_wait);
   }
 
   detail::GroupRef state_;
