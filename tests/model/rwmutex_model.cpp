@@ -64,8 +64,9 @@ void write(Guarded& guarded, int times = 1) {
 void read(Guarded& guarded, int times = 1) {
   for (int i = 0; i < times; ++i) {
     ModelG g;
-    RWMutexReader w(guarded.rw, &g.gp);
-    if (!guarded.rw.try_rlock()) g.await(w);
+    detail::RWMutexRLockAwaiter w(&g.gp, guarded.rw.rlock());
+    const bool at_once = i != 0 && guarded.rw.try_rlock();
+    if (!at_once && !w.await_ready() && w.suspend_in(&g.gp, g.leaf)) g.sleep();
     guarded.enter_read();
     guarded.leave_read();
   }
@@ -254,8 +255,8 @@ void destroyed_by_the_last(model::Run& run) {
       ModelG g;
       const bool reads = i < readers;
       if (reads) {
-        RWMutexReader r(object->rw, &g.gp);
-        if (!object->rw.try_rlock()) g.await(r);
+        detail::RWMutexRLockAwaiter r(&g.gp, object->rw.rlock());
+        if (!r.await_ready() && r.suspend_in(&g.gp, g.leaf)) g.sleep();
         object->users.fetch_sub(1, detail::relaxed);
         object->rw.runlock();
       } else {

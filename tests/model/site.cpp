@@ -33,6 +33,9 @@ std::memory_order order_of(unsigned bits) noexcept {
   return std::memory_order_seq_cst;
 }
 
+/// A compiler cache may have made it relative to the build folder, and of one file only.
+std::string absolute(const std::string& file) { return (std::filesystem::path(GMPCORO_BUILD_DIR) / file).lexically_normal(); }
+
 }  // namespace
 
 std::memory_order meet(std::memory_order a, std::memory_order b) noexcept { return order_of(bits(a) & bits(b)); }
@@ -63,11 +66,12 @@ Site& Sites::at(const Where& where, Access access) {
 }
 
 Site& Sites::find_or_add(const Where& where, Access access) {
+  std::string file = absolute(where.file_name());
   for (Site& site : sites_) {
-    if (site.line == where.line() && site.column == where.column() && site.file == where.file_name()) return site;
+    if (site.line == where.line() && site.column == where.column() && site.file == file) return site;
   }
   Site& site = sites_.emplace_back();
-  site.file = where.file_name();
+  site.file = std::move(file);
   site.function = where.function_name();
   site.line = where.line();
   site.column = where.column();
@@ -83,7 +87,7 @@ const std::vector<std::string>& source_lines(const std::string& file) {
   static std::map<std::string, std::vector<std::string>> files;
   auto [it, fresh] = files.try_emplace(file);
   if (fresh) {
-    std::ifstream in(std::filesystem::path(GMPCORO_BUILD_DIR) / file);  // absolute, unless a compiler cache made it relative to there
+    std::ifstream in(absolute(file));
     for (std::string line; std::getline(in, line);) it->second.push_back(line);
   }
   return it->second;
