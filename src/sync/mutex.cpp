@@ -39,7 +39,6 @@ namespace detail {
 namespace {
 
 constexpr std::int64_t starvation_threshold_ns = 1'000'000;
-constexpr int spin_pauses = 30;  // of one spin; can_spin() allows a few
 
 }  // namespace
 
@@ -90,8 +89,7 @@ bool MutexWaiter::compete() noexcept {
       // Tell unlock() that it need not wake anybody.
       if (!woken_ && (old & Mutex::woken) == 0 && (old >> Mutex::waiters_shift) != 0)
         woken_ = state.compare_exchange_strong(old, old | Mutex::woken, relaxed, relaxed);  // it carries nothing but itself
-      for (int i = 0; i < spin_pauses; ++i) cpu_pause();
-      ++spins;
+      spin(spins++);
       old = state.load(relaxed);
       continue;
     }

@@ -140,6 +140,7 @@ std::uint32_t cheap_random() noexcept { return world.random++; }
 std::int64_t now_ns() noexcept { return world.clock_ns += world.clock_step_ns; }
 
 bool can_spin(G*, int iteration) noexcept { return iteration < world.spins; }
+void spin(int) noexcept { cpu_pause(); }
 
 bool tearing_down() noexcept { return (world.tearing_down >> static_cast<unsigned>(model::self()) & 1) != 0; }
 bool torn_down(const G*) noexcept { return tearing_down(); }  // there is one executor

@@ -132,6 +132,8 @@ Chance* chance_of(const G* gp) noexcept;
 
 /// Spinning on a lock whose owner runs pays only if there is another CPU and another running P, and this P has nothing else to do.
 bool can_spin(G* gp, int iteration) noexcept;
+/// The spin itself: some hundred ns the first time, and each time twice as long as before.
+void spin(int iteration) noexcept;
 
 /// The calls down the stairs. The room wait takes w off its queue (Waiter W4), for a stopping executor.
 bool withdraw(Waiter* w) noexcept;

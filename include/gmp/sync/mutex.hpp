@@ -100,10 +100,10 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   /// unlocked mutex`. Go's yields to a waiter that waited 1 ms; here the caller gives way to it at its next co_await.      Go:
   /// Mutex.Unlock.
   void unlock() noexcept {
-    std::uint32_t held = locked;
-    if (detail::attention.load(detail::relaxed) == 0 && state_.compare_exchange_strong(held, 0, detail::release, detail::relaxed))
-        [[likely]]  // [MUTEX] from here on it may be destroyed
-      return;
+    std::uint32_t held = state_.load(detail::relaxed);  // a guess: the CAS decides
+    if (detail::attention.load(detail::relaxed) == 0 && (held == locked || (held & (locked | woken)) == (locked | woken)) &&
+        state_.compare_exchange_strong(held, held & ~locked, detail::release, detail::relaxed)) [[likely]]  // [MUTEX] from here on it may be destroyed
+        return;
     unlock_slow();
   }
 
@@ -133,8 +133,9 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   static constexpr std::uint32_t locked = 1, woken = 2, starving = 4, one_waiter = 8, waiters_shift = 3;
 
   bool lock_fast() noexcept {
-    std::uint32_t free = 0;
-    return state_.compare_exchange_strong(free, locked, detail::acquire, detail::relaxed);  // [MUTEX]
+    std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
+    // Others may sleep, or be on their way: a newcomer may be faster than they, unless one of them has waited for long.
+    return (old & (locked | starving)) == 0 && state_.compare_exchange_strong(old, old | locked, detail::acquire, detail::relaxed);  // [MUTEX]
   }
   bool try_lock_fast() noexcept {
     std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
