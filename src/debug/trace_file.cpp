@@ -4,6 +4,13 @@
 // The events of all Ms are merged by time; those of one M keep their order.  A slice is from a g's begin to its end, on the track of the P that its M had.
 // When another M turns up with that P, it has been taken: the slice ends there, and the rest of it is shown on a track of the M's own.  So slices on a
 // track follow one another, and calls of blocking(f) lie within them.  An arrow goes from who made a g runnable to the slice in which it runs.
+//
+// What Perfetto's importer makes of it decides about the form (src/trace_processor/importers/json and common/flow_tracker.cc there):
+//   TF1  it sorts by time, and leaves what is of one time as it stands in the file.  An arrow's end belongs to the slice that was begun last on the track and
+//        has not ended.  So a slice is a B and an E, each written when it happens: of an X it would not know before the arrow that leads to it, and of two
+//        such, one in the other, take the inner one for open after its end.
+//   TF2  it knows a thread by its tid alone where it names it, and a tid that is the pid for the main thread: no number is used twice.
+//   TF3  its older ones know no \u.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -29,7 +36,8 @@ namespace gmp::detail {
 
 namespace {
 
-constexpr int off_p_track = 100'000;  // and the M's number: beyond any P
+constexpr int process_step = 100'000;  // TF2: of one executor to the next; its Ps come after its own number
+constexpr int off_p_track = 50'000;    // and the M's number: beyond any P
 
 // Microseconds, to the nanosecond.
 std::string us(std::int64_t ns) {
@@ -37,21 +45,13 @@ std::string us(std::int64_t ns) {
   return std::to_string(ns / 1000) + "." + std::string(3 - fraction.size(), '0') + fraction;
 }
 
+// TF3: control characters are left out.
 std::string quoted(const std::string& text) {
-  constexpr const char* digits = "0123456789abcdef";
   std::string out = "\"";
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += digits[byte / 16];
-      out += digits[byte % 16];
-    } else {
-      out += c;
-    }
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) continue;
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   return out + "\"";
 }
@@ -72,11 +72,7 @@ class TraceWriter {
     bool open = false, blocks = false;
     std::uint64_t g = 0, created = 0;
     Track track{};
-    std::int64_t begin_ns = 0, blocks_ns = 0;
-  };
-  struct Ready {
-    Track track{};
-    std::int64_t ns = 0;
+    std::int64_t last_ns = 0;  // of what it has written
   };
 
   void item(const std::string& text) { file_ << (std::exchange(first_, false) ? "\n" : ",\n") << text; }
@@ -85,7 +81,11 @@ class TraceWriter {
   }
   int pid_of(const TraceBuffer& buffer);
   Track track_of(std::size_t b, int p);
-  void slice(const Running& r, std::int64_t end_ns, const std::string& how);
+  void begin(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args);
+  void end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "");
+  void begin_slice(const Running& r, std::int64_t ns);
+  void end_slice(const Running& r, std::int64_t ns, const std::string& how);
+  void arrow(const char* ph, std::uint64_t id, Track track, std::int64_t ns);
   void close(std::size_t b, std::int64_t ns, const std::string& how);
   void take_p(std::size_t b, Track track, std::int64_t ns);
   void event(std::size_t b, const TraceEvent& e);
@@ -97,21 +97,22 @@ class TraceWriter {
   std::map<std::pair<const void*, std::string>, int> pids_;
   std::map<Track, std::size_t> on_p_;                                 // whose slice is open there
   std::map<Track, bool> named_;
-  std::unordered_map<std::uint64_t, Ready> ready_;                    // by g
+  std::unordered_map<std::uint64_t, std::uint64_t> ready_;            // by g: the arrow that begins where it was made so
   std::uint64_t arrows_ = 0;
 };
 
 int TraceWriter::pid_of(const TraceBuffer& buffer) {
-  const auto [at, fresh] = pids_.try_emplace({buffer.sched_, buffer.name_}, static_cast<int>(pids_.size()) + 1);
+  const auto [at, fresh] = pids_.try_emplace({buffer.sched_, buffer.name_}, (static_cast<int>(pids_.size()) + 1) * process_step);
   if (fresh) {
-    item("{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":" + std::to_string(at->second) + ",\"tid\":0,\"args\":{\"name\":" + quoted(buffer.name_) + "}}");
+    item("{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":" + std::to_string(at->second) + ",\"tid\":" + std::to_string(at->second) + ",\"args\":{\"name\":" + quoted(buffer.name_) + "}}");
   }
   return at->second;
 }
 
 Track TraceWriter::track_of(std::size_t b, int p) {
   const TraceBuffer& buffer = *session_.buffers[b];
-  const Track track{pid_of(buffer), p >= 0 ? p : off_p_track + buffer.m_};
+  const int pid = pid_of(buffer);
+  const Track track{pid, pid + (p >= 0 ? 1 + p : off_p_track + buffer.m_)};
   if (named_.try_emplace(track, true).second) {
     const std::string name = buffer.sched_ == nullptr ? "other threads" : p >= 0 ? "P" + std::to_string(p) : "M" + std::to_string(buffer.m_) + " without a P";
     item("{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":" + std::to_string(track.pid) + ",\"tid\":" + std::to_string(track.tid) + ",\"args\":{\"name\":" + quoted(name) + "}}");
@@ -121,17 +122,32 @@ Track TraceWriter::track_of(std::size_t b, int p) {
   return track;
 }
 
-void TraceWriter::slice(const Running& r, std::int64_t end_ns, const std::string& how) {
+void TraceWriter::begin(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args) {
+  item("{\"ph\":\"B\",\"cat\":\"" + std::string(cat) + "\",\"name\":\"" + name + "\"," + where(track, ns) + (args.empty() ? "}" : ",\"args\":{" + args + "}}"));
+}
+void TraceWriter::end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args) {
+  item("{\"ph\":\"E\",\"cat\":\"" + std::string(cat) + "\",\"name\":\"" + name + "\"," + where(track, ns) + (args.empty() ? "}" : ",\"args\":{" + args + "}}"));
+}
+
+void TraceWriter::begin_slice(const Running& r, std::int64_t ns) {
   const auto created = std::bit_cast<std::source_location>(r.created);
-  item("{\"ph\":\"X\",\"cat\":\"g\",\"name\":\"goroutine " + std::to_string(r.g) + "\"," + where(r.track, r.begin_ns) + ",\"dur\":" + us(end_ns - r.begin_ns) +
-       ",\"args\":{\"g\":" + std::to_string(r.g) + ",\"created\":" + quoted(place_of(created)) + ",\"end\":" + quoted(how) + "}}");
-  if (r.blocks) item("{\"ph\":\"X\",\"cat\":\"blocking\",\"name\":\"blocking\"," + where(r.track, r.blocks_ns) + ",\"dur\":" + us(end_ns - r.blocks_ns) + "}");
+  begin(r.track, ns, "g", "goroutine " + std::to_string(r.g), "\"g\":" + std::to_string(r.g) + ",\"created\":" + quoted(place_of(created)));
+  if (r.blocks) begin(r.track, ns, "blocking", "blocking", "");
+}
+
+void TraceWriter::end_slice(const Running& r, std::int64_t ns, const std::string& how) {
+  if (r.blocks) end(r.track, ns, "blocking", "blocking");
+  end(r.track, ns, "g", "goroutine " + std::to_string(r.g), "\"end\":" + quoted(how));
+}
+
+void TraceWriter::arrow(const char* ph, std::uint64_t id, Track track, std::int64_t ns) {
+  item("{\"ph\":" + std::string(ph) + ",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + std::to_string(id) + "," + where(track, ns) + "}");
 }
 
 void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) {
   Running& r = running_[b];
   if (!r.open) return;
-  slice(r, ns, how);
+  end_slice(r, ns, how);
   if (const auto at = on_p_.find(r.track); at != on_p_.end() && at->second == b) on_p_.erase(at);
   r = Running{};
 }
@@ -141,30 +157,30 @@ void TraceWriter::take_p(std::size_t b, Track track, std::int64_t ns) {
   const auto at = on_p_.find(track);
   if (at == on_p_.end() || at->second == b) return;
   Running& r = running_[at->second];
-  slice(r, ns, "lost its P");
+  end_slice(r, ns, "lost its P");
   r.track = track_of(at->second, -1);
-  r.begin_ns = ns;
-  if (r.blocks) r.blocks_ns = ns;
+  r.last_ns = ns;
+  begin_slice(r, ns);
   on_p_.erase(at);
 }
 
 void TraceWriter::event(std::size_t b, const TraceEvent& e) {
   Running& r = running_[b];
+  r.last_ns = e.ns_;
   switch (e.kind_) {
     case TraceKind::begin: {
       close(b, e.ns_, "");
       const Track track = track_of(b, e.p_);
       take_p(b, track, e.ns_);
       r.open = true;
+      r.last_ns = e.ns_;
       r.g = e.g_;
       r.created = e.arg_;
       r.track = track;
-      r.begin_ns = e.ns_;
       if (e.p_ >= 0) on_p_[track] = b;
+      begin_slice(r, e.ns_);
       if (const auto at = ready_.find(e.g_); at != ready_.end()) {
-        const std::string id = std::to_string(++arrows_);
-        item("{\"ph\":\"s\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + id + "," + where(at->second.track, at->second.ns) + "}");
-        item("{\"ph\":\"f\",\"bp\":\"e\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + id + "," + where(track, e.ns_) + "}");
+        arrow("\"f\",\"bp\":\"e\"", at->second, track, e.ns_);
         ready_.erase(at);
       }
       break;
@@ -177,21 +193,22 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
     }
     case TraceKind::ready: {
       const Track track = r.open ? r.track : track_of(b, e.p_);
-      if (!r.open) {  // by a timer, by what is complete, or from outside: an arrow begins at a slice
+      const bool wakes = !r.open;  // by a timer, by what is complete, or from outside: an arrow begins at a slice
+      if (wakes) {
         take_p(b, track, e.ns_);
-        item("{\"ph\":\"X\",\"cat\":\"wake\",\"name\":\"wake\"," + where(track, e.ns_) + ",\"dur\":0,\"args\":{\"g\":" + std::to_string(e.g_) + "}}");
+        begin(track, e.ns_, "wake", "wake", "\"g\":" + std::to_string(e.g_));
       }
-      ready_[e.g_] = Ready{track, e.ns_};
+      arrow("\"s\"", ready_[e.g_] = ++arrows_, track, e.ns_);
+      if (wakes) end(track, e.ns_, "wake", "wake");
       break;
     }
     case TraceKind::blocking_begin:
       if (!r.open) break;
       r.blocks = true;
-      r.blocks_ns = e.ns_;
+      begin(r.track, e.ns_, "blocking", "blocking", "");
       break;
     case TraceKind::blocking_end:
-      if (!std::exchange(r.blocks, false)) break;
-      item("{\"ph\":\"X\",\"cat\":\"blocking\",\"name\":\"blocking\"," + where(r.track, r.blocks_ns) + ",\"dur\":" + us(e.ns_ - r.blocks_ns) + "}");
+      if (std::exchange(r.blocks, false)) end(r.track, e.ns_, "blocking", "blocking");
       break;
     case TraceKind::steal: {
       const Track track = track_of(b, e.p_);
@@ -236,7 +253,7 @@ void TraceWriter::write() {
     event(next.buffer, (*session_.buffers[next.buffer])[next.at]);
     push(next.buffer, next.at + 1);
   }
-  for (std::size_t b = 0; b < running_.size(); ++b) close(b, std::max(session_.ended_ns, running_[b].begin_ns), "trace stopped");
+  for (std::size_t b = 0; b < running_.size(); ++b) close(b, std::max(session_.ended_ns, running_[b].last_ns), "trace stopped");
   file_ << "\n],\"otherData\":{\"lost\":\"" << lost << "\"}}\n";
 }
 
