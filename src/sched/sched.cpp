@@ -20,6 +20,8 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstddef>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -73,6 +75,26 @@ GMPCORO_NOINLINE void choose_timed(M* mp, P* pp) noexcept {
 GMPCORO_NOINLINE void note_latency(P* pp, G* gp) noexcept { pp->latency_.note(now_ns() - take_stamp(gp)); }
 
 }  // namespace
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // they have a base; all compilers that we have can
+
+// What each M reads in each round of its loop lies apart from what others write for each wake-up.
+[[maybe_unused]] void Sched::check_layout() {
+  constexpr auto line = [](std::size_t offset) { return offset / cache_line; };
+  constexpr std::size_t read[] = {line(offsetof(Sched, gate_)), line(offsetof(Sched, procs_)), line(offsetof(Sched, ps_)), line(offsetof(Sched, global_size_))};
+  constexpr auto is_read = [=](std::size_t offset) { return std::find(std::begin(read), std::end(read), line(offset)) != std::end(read); };
+  static_assert(!is_read(offsetof(Sched, lock_)));
+  static_assert(!is_read(offsetof(Sched, idle_)));                           // parkers and spinners
+  static_assert(!is_read(offsetof(Sched, off_p_spawned_)));                  // foreign threads that spawn
+  static_assert(!is_read(offsetof(Sched, gate_) + Gate::offset_of_users()));  // and those that wake a g
+  // Of a P: what is touched on every switch is one line, without the ring, which thieves move, and sysmon's notes.
+  static_assert(line(offsetof(P, tick_)) == line(offsetof(P, poller_)));
+  static_assert(line(offsetof(P, runq_) + sizeof(RunQueue) - 1) != line(offsetof(P, tick_)));
+  static_assert(line(offsetof(P, seen_)) != line(offsetof(P, tick_)) && line(offsetof(P, retired_)) != line(offsetof(P, tick_)));
+}
+
+#pragma GCC diagnostic pop
 
 GMPCORO_NOINLINE M* this_m() noexcept { return tls_m; }
 GMPCORO_NOINLINE G* current_g() noexcept { return tls_m != nullptr ? tls_m->cur_ : nullptr; }

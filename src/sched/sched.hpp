@@ -319,6 +319,8 @@ class Sched : Immovable {
   const G* running_on(const M& m) const noexcept;
   bool has_hope() noexcept;
 
+  static void check_layout();
+
   const Options options_;
   const bool detect_deadlock_;            // the free run() only
   bool has_main_ = false;
@@ -339,7 +341,7 @@ class Sched : Immovable {
   M* spares_ = nullptr;                   // under lock_: Ms that sleep without a P
   Atomic<int> threads_{0};
   OffP off_p_;                            // Ms that run a g without a P
-  Atomic<std::int64_t> off_p_spawned_{0}, off_p_finished_{0};
+  alignas(cache_line) Atomic<std::int64_t> off_p_spawned_{0}, off_p_finished_{0};  // by threads that are none of its Ms
   Atomic<std::uint32_t> quiesced_{0};     // Ms that have stopped; futex
   Atomic<std::uint32_t> release_ms_{0};   // futex: Ms may exit
   Lock stop_lock_;                        // one stop() at a time

@@ -40,6 +40,7 @@ struct Event {
   std::string ph, name, cat, end, track_name;
   std::pair<int, int> track;
   long ts = 0, dur = 0;  // ns
+  std::size_t line = 0;
   long id = 0;
 };
 
@@ -89,7 +90,8 @@ void expect_balanced(const std::string& text) {
 // As Perfetto's importer takes them in: sorted by time, else in the order of the file; an end ends what was begun last on its track; an arrow belongs to
 // what is open there. B and E become one X each; an arrow's ends know whose slice they found, as `end`.
 std::vector<Event> slices_of(std::vector<Event> events) {
-  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.ts < b.ts; });
+  for (std::size_t i = 0; i < events.size(); ++i) events[i].line = i;
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return std::pair(a.ts, a.line) < std::pair(b.ts, b.line); });
   std::map<std::pair<int, int>, std::vector<std::size_t>> open;
   std::map<int, std::pair<int, int>> named;  // by tid: threads are named by that alone
   std::vector<Event> result;
