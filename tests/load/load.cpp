@@ -612,6 +612,38 @@ void sleepers(Report& report) {
   });
 }
 
+// A million gs at once, made by one M and ended by another executor's: frames and Gs find their way back.
+void bursts(Report& report) {
+  Executor from({.procs = 1}), to({.procs = 1});
+  const int all = static_cast<int>(by_form(4L, 40L));
+  constexpr int each = 1'000'000;
+  std::atomic<long> ran{0};
+  std::int64_t after_second = 0;
+  Progress progress("bursts");
+  for (int burst = 0; burst < all; ++burst) {
+    from.run([&]() -> Task<> {
+      WaitGroup wg;
+      wg.add(each);
+      auto all_are_there = make_chan<int>();
+      for (int i = 0; i < each; ++i) {
+        to.go([&ran, &wg, &all_are_there]() -> Task<> {
+          co_await all_are_there.recv();
+          ran.fetch_add(1, std::memory_order_relaxed);
+          wg.done();
+        });
+      }
+      all_are_there.close();
+      co_await wg.wait();
+    });
+    if (burst == 1) after_second = resident_bytes();
+    progress.at(burst + 1, all, "bursts");
+  }
+  const std::int64_t grown = resident_bytes() - after_second;
+  report.say("%d bursts of a million: %ld MiB after the second, %ld KiB more after the last", all, static_cast<long>(after_second >> 20), static_cast<long>(grown >> 10));
+  report.must(ran == long{all} * each, "each ran once");
+  report.must(grown < after_second / 20 + (2 << 20), "no growth after the second burst");
+}
+
 // Gs that begin and end.
 void spawning(Report& report) {
   Executor ex;
@@ -637,6 +669,7 @@ void spawning(Report& report) {
     if (contention.is_judged(report)) report.must(rate >= 2e6, "2 million/s");
     report.must(grown < warm / 50 + (2 << 20), "no growth after the beginning");
   });
+  bursts(report);
 }
 
 // Timers that are stopped and reset at random, beside sleepers that look at the clock.
