@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "gmp/detail/sched/frame_alloc.hpp"
 #include "gmp/detail/sys/lock.hpp"
@@ -28,9 +29,14 @@ static_assert(size_of(class_of(24)) == 24 && size_of(class_of(25)) == 40 && size
 
 }  // namespace
 
+/// The first of a batch in the shared list.
+struct FrameCache::First : Free {
+  First* next_batch_;
+};
+
 struct FrameCache::Shared {
   Lock lock_;
-  Free* batches_[classes] = {};  // under lock_
+  First* batches_[classes] = {};  // under lock_
 };
 
 FrameCache::Shared& FrameCache::shared() noexcept {
@@ -54,42 +60,51 @@ void FrameCache::close() noexcept {
   }
 }
 
-void* FrameCache::get(std::size_t size_class) {
+inline void* FrameCache::get(std::size_t size_class) {
   Bin& bin = bins_[size_class];
-  if (bin.active_ == nullptr) {
-    if (bin.full_ == nullptr) {
-      Shared& all = shared();
-      LockGuard guard(all.lock_);
-      bin.full_ = all.batches_[size_class];
-      if (bin.full_ != nullptr) all.batches_[size_class] = bin.full_->next_batch_;
-    }
-    if (bin.full_ == nullptr) return ::operator new(size_of(size_class));
-    bin.active_ = bin.full_;
-    bin.full_ = nullptr;
-    bin.active_count_ = batch;
-  }
   Free* frame = bin.active_;
+  if (frame == nullptr) [[unlikely]] return get_slow(size_class);
   bin.active_ = frame->next_;
   __builtin_prefetch(bin.active_, 1);  // for the next one
   --bin.active_count_;
   return frame;
 }
 
-void FrameCache::put(std::size_t size_class, void* memory) noexcept {
+inline void FrameCache::put(std::size_t size_class, void* memory) noexcept {
   Bin& bin = bins_[size_class];
-  if (bin.active_count_ == batch) {
-    if (bin.full_ != nullptr) {
-      Shared& all = shared();
-      LockGuard guard(all.lock_);
-      bin.full_->next_batch_ = all.batches_[size_class];
-      all.batches_[size_class] = bin.full_;
-    }
-    bin.full_ = bin.active_;
-    bin.active_ = nullptr;
-    bin.active_count_ = 0;
-  }
-  bin.active_ = ::new (memory) Free{bin.active_, nullptr};
+  if (bin.active_count_ == batch) [[unlikely]] return put_slow(size_class, memory);
+  bin.active_ = ::new (memory) Free{bin.active_};
   ++bin.active_count_;
+}
+
+// Apart, so that the ways without them save no registers.
+GMPCORO_NOINLINE void* FrameCache::get_slow(std::size_t size_class) {
+  Bin& bin = bins_[size_class];
+  if (bin.full_ == nullptr) {
+    Shared& all = shared();
+    LockGuard guard(all.lock_);
+    First* first = all.batches_[size_class];
+    if (first != nullptr) all.batches_[size_class] = first->next_batch_;
+    bin.full_ = first;
+  }
+  if (bin.full_ == nullptr) return ::operator new(size_of(size_class));
+  bin.active_ = std::exchange(bin.full_, nullptr);
+  bin.active_count_ = batch;
+  return get(size_class);
+}
+
+GMPCORO_NOINLINE void FrameCache::put_slow(std::size_t size_class, void* memory) noexcept {
+  static_assert(sizeof(First) <= least);
+  Bin& bin = bins_[size_class];
+  if (bin.full_ != nullptr) {
+    Shared& all = shared();
+    LockGuard guard(all.lock_);
+    First*& batches = all.batches_[size_class];
+    batches = ::new (static_cast<void*>(bin.full_)) First{{bin.full_->next_}, batches};
+  }
+  bin.full_ = std::exchange(bin.active_, nullptr);
+  bin.active_count_ = 0;
+  put(size_class, memory);
 }
 
 #if GMPCORO_ASAN

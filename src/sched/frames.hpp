@@ -25,15 +25,17 @@ class FrameCache : Immovable {
  private:
   struct Free {
     Free* next_;
-    Free* next_batch_;  // of the first in a batch, in the shared list
   };
-  struct Bin {
+  struct alignas(4 * sizeof(void*)) Bin {  // so that the one of a class is found by a shift
     Free* active_ = nullptr;
     Free* full_ = nullptr;  // a whole batch, or empty
     std::uint32_t active_count_ = 0;
   };
+  struct First;
   struct Shared;
   static Shared& shared() noexcept;
+  void* get_slow(std::size_t size_class);
+  void put_slow(std::size_t size_class, void* frame) noexcept;
   static constexpr std::uint32_t batch = 32;
 
   Bin bins_[classes];
