@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -56,7 +57,7 @@ inline std::string debug_page() {
   }
   out += "</table>\n<h2>Where they stand</h2>\n<pre id=stacks>\n";
   std::vector<std::pair<std::string, std::uint64_t>> most_first(stacks.begin(), stacks.end());
-  std::stable_sort(most_first.begin(), most_first.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::sort(most_first.begin(), most_first.end(), [](const auto& a, const auto& b) { return std::tie(b.second, a.first) < std::tie(a.second, b.first); });
   for (const auto& [stack, gs] : most_first) out += text(gs) + " " + html(stack) + "\n";
   return out + "</pre>\n";
 }
