@@ -101,9 +101,10 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   /// Mutex.Unlock.
   void unlock() noexcept {
     std::uint32_t held = state_.load(detail::relaxed);  // a guess: the CAS decides
-    if (detail::attention.load(detail::relaxed) == 0 && (held == locked || (held & (locked | woken)) == (locked | woken)) &&
-        state_.compare_exchange_strong(held, held & ~locked, detail::release, detail::relaxed)) [[likely]]  // [MUTEX] from here on it may be destroyed
-        return;
+    const bool wakes_nobody = held == locked || (held & (locked | woken)) == (locked | woken);
+    if (detail::attention.load(detail::relaxed) == 0 && wakes_nobody &&
+        state_.compare_exchange_strong(held, held & ~locked, detail::release, detail::relaxed)) [[likely]]
+      return;  // [MUTEX] from the CAS on it may be destroyed
     unlock_slow();
   }
 
