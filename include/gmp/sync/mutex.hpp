@@ -100,11 +100,12 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   /// unlocked mutex`. Go's yields to a waiter that waited 1 ms; here the caller gives way to it at its next co_await.      Go:
   /// Mutex.Unlock.
   void unlock() noexcept {
-    std::uint32_t held = state_.load(detail::relaxed);  // a guess: the CAS decides
-    const bool wakes_nobody = held == locked || (held & (locked | woken)) == (locked | woken);
-    if (detail::attention.load(detail::relaxed) == 0 && wakes_nobody &&
-        state_.compare_exchange_strong(held, held & ~locked, detail::release, detail::relaxed)) [[likely]]
-      return;  // [MUTEX] from the CAS on it may be destroyed
+    if (detail::attention.load(detail::relaxed) == 0) [[likely]] {  // before any look at state_: a stop may have destroyed what its g unlocks
+      std::uint32_t held = state_.load(detail::relaxed);            // a guess: the CAS decides
+      const bool wakes_nobody = held == locked || (held & (locked | woken)) == (locked | woken);
+      if (wakes_nobody && state_.compare_exchange_strong(held, held & ~locked, detail::release, detail::relaxed)) [[likely]]
+        return;  // [MUTEX] from the CAS on it may be destroyed
+    }
     unlock_slow();
   }
 

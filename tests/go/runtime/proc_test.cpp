@@ -269,7 +269,7 @@ TEST(GoProc, WhatThreadsPostIsServedThoughTheProcessorsOwnQueueIsNeverEmpty) {
   std::atomic<bool> stop{false};
   Executor ex({.procs = 1});
   JoinHandle<std::int64_t> yields = ex.spawn([&stop]() -> Task<std::int64_t> {
-    std::int64_t turns = 0;
+    std::atomic<std::int64_t> turns{0};  // where one has lost its P, both run at once
     WaitGroup all_done;
     for (int i = 0; i < 2; ++i) {
       all_done.go([&]() -> Task<> {
@@ -280,7 +280,7 @@ TEST(GoProc, WhatThreadsPostIsServedThoughTheProcessorsOwnQueueIsNeverEmpty) {
       });
     }
     co_await all_done.wait();
-    co_return turns;
+    co_return turns.load();
   });
   for (int i = 0; i < 100; ++i) ex.submit([] {}).get();
   stop = true;
