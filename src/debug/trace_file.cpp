@@ -3,7 +3,8 @@
 //
 // The events of all Ms are merged by time; those of one M keep their order.  A slice is from a g's begin to its end, on the track of the P that its M had.
 // When another M turns up with that P, it has been taken: the slice ends there, and the rest of it is shown on a track of the M's own.  So slices on a
-// track follow one another, and calls of blocking(f) lie within them.  An arrow goes from who made a g runnable to the slice in which it runs.
+// track follow one another, and calls of blocking(f) lie within them.  A g that parks may be woken, and run elsewhere, before the M that it has left comes to
+// note its end: its slice there ends where the next one begins.  An arrow goes from who made a g runnable to the slice in which it runs.
 //
 // What Perfetto's importer makes of it decides about the form (src/trace_processor/importers/json and common/flow_tracker.cc there):
 //   TF1  it sorts by time, and leaves what is of one time as it stands in the file.  An arrow's end belongs to the slice that was begun last on the track and
@@ -61,6 +62,12 @@ struct Track {
   bool operator<(const Track& other) const { return std::pair(pid, tid) < std::pair(other.pid, other.tid); }
 };
 
+std::string words_of(const TraceEvent& end) {
+  const auto how = static_cast<TraceEnd>(end.arg_ & 0xff);
+  const char* reason = to_string(static_cast<WaitReason>(end.arg_ >> 8));
+  return how == TraceEnd::ends ? "end" : how == TraceEnd::yields ? "yield" : *reason != '\0' ? reason : "waits";
+}
+
 class TraceWriter {
  public:
   TraceWriter(std::ofstream& file, const TraceSession& session) : file_(file), session_(session) {}
@@ -89,11 +96,14 @@ class TraceWriter {
   void close(std::size_t b, std::int64_t ns, const std::string& how);
   void take_p(std::size_t b, Track track, std::int64_t ns);
   void event(std::size_t b, const TraceEvent& e);
+  void leave(std::uint64_t g, std::int64_t ns);
 
   std::ofstream& file_;
   const TraceSession& session_;
   bool first_ = true;
   std::vector<Running> running_;                                      // of each buffer
+  std::vector<std::size_t> sizes_, next_;                             // of each buffer: how many events, which comes next
+  std::unordered_map<std::uint64_t, std::size_t> runs_on_;            // by g: whose slice is its
   std::map<std::pair<const void*, std::string>, int> pids_;
   std::map<Track, std::size_t> on_p_;                                 // whose slice is open there
   std::map<Track, bool> named_;
@@ -149,7 +159,20 @@ void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) 
   if (!r.open) return;
   end_slice(r, ns, how);
   if (const auto at = on_p_.find(r.track); at != on_p_.end() && at->second == b) on_p_.erase(at);
+  runs_on_.erase(r.g);
   r = Running{};
+}
+
+// g begins elsewhere: the M on whose slice it still is has not noted the end yet.
+void TraceWriter::leave(std::uint64_t g, std::int64_t ns) {
+  const auto at = runs_on_.find(g);
+  if (at == runs_on_.end()) return;
+  const std::size_t b = at->second;
+  for (std::size_t i = next_[b]; i < sizes_[b]; ++i) {
+    const TraceEvent& e = (*session_.buffers[b])[i];
+    if (e.kind_ == TraceKind::end) return close(b, ns, words_of(e));
+  }
+  close(b, ns, "waits");
 }
 
 // M b has that P: whose slice is open there has lost it.
@@ -170,6 +193,8 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
   switch (e.kind_) {
     case TraceKind::begin: {
       close(b, e.ns_, "");
+      leave(e.g_, e.ns_);
+      runs_on_[e.g_] = b;
       const Track track = track_of(b, e.p_);
       take_p(b, track, e.ns_);
       r.open = true;
@@ -185,12 +210,7 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
       }
       break;
     }
-    case TraceKind::end: {
-      const auto how = static_cast<TraceEnd>(e.arg_ & 0xff);
-      const char* reason = to_string(static_cast<WaitReason>(e.arg_ >> 8));
-      close(b, e.ns_, how == TraceEnd::ends ? "end" : how == TraceEnd::yields ? "yield" : *reason != '\0' ? reason : "waits");
-      break;
-    }
+    case TraceKind::end: close(b, e.ns_, words_of(e)); break;
     case TraceKind::ready: {
       const Track track = r.open ? r.track : track_of(b, e.p_);
       const bool wakes = !r.open;  // by a timer, by what is complete, or from outside: an arrow begins at a slice
@@ -233,17 +253,18 @@ void TraceWriter::write() {
     bool operator<(const Next& other) const { return std::tie(ns, order, buffer) > std::tie(other.ns, other.order, other.buffer); }  // the least is on top
   };
   file_ << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
-  std::vector<std::size_t> sizes;
   std::uint64_t lost = 0;
   std::priority_queue<Next> heads;
   const auto push = [&](std::size_t b, std::size_t at) {
-    if (at >= sizes[b]) return;
+    next_[b] = at;
+    if (at >= sizes_[b]) return;
     const TraceEvent& e = (*session_.buffers[b])[at];
     heads.push({e.ns_, e.kind_ == TraceKind::end ? 0 : e.kind_ == TraceKind::ready ? 1 : 2, b, at});
   };
   running_.resize(session_.buffers.size());
+  next_.resize(session_.buffers.size());
   for (std::size_t b = 0; b < session_.buffers.size(); ++b) {
-    sizes.push_back(session_.buffers[b]->size_.load(acquire));  // [TRACE-SIZE]
+    sizes_.push_back(session_.buffers[b]->size_.load(acquire));  // [TRACE-SIZE]
     lost += session_.buffers[b]->lost_.load(relaxed);           // for the reader's eyes
     push(b, 0);
   }
