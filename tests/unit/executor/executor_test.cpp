@@ -250,6 +250,7 @@ TEST(Executor, AnExecutorMadeAndDestroyedInsideAGoroutineOfAnother) {
 TEST(ExecutorOptions, ProcsOutOfRangeAreRefused) {
   EXPECT_EQ(text_of<std::invalid_argument>([] { Executor ex({.procs = -1}); }), "procs must be 1..1024, got -1");
   EXPECT_EQ(text_of<std::invalid_argument>([] { Executor ex({.procs = 1025}); }), "procs must be 1..1024, got 1025");
+  EXPECT_EQ(text_of<std::invalid_argument>([] { Executor ex({.max_hogs = -1}); }), "max_hogs must not be negative, got -1");
   EXPECT_THROW(Executor({.procs = 1, .max_threads = 0}), std::invalid_argument);
 }
 
