@@ -143,6 +143,22 @@ TEST(TestingRun, ADeadlockIsAFailureWithADump) {
   EXPECT_TRUE(has(text, "run_test.cpp:")) << text;
 }
 
+TEST(TestingRun, TheDumpSaysHowLongEachWaits) {
+  const std::string text = failure_of([]() -> Task<> {
+    auto never = make_chan<int>();
+    go([never]() -> Task<> { co_await never.recv(); });
+    co_await sleep(179s);
+    go([never]() -> Task<> { co_await never.recv(); });
+    co_await sleep(1s);
+    WaitGroup group;
+    group.add(1);
+    co_await group.wait();
+  });
+  EXPECT_TRUE(has(text, "goroutine 1 [sync.WaitGroup.Wait]:\n")) << text;
+  EXPECT_TRUE(has(text, "goroutine 2 [chan receive, 3 minutes]:\n")) << text;
+  EXPECT_TRUE(has(text, "goroutine 3 [chan receive]:\n")) << text;
+}
+
 TEST(TestingRun, ALeakedGIsAFailureAndIsDestroyed) {
   struct Counted {
     int* alive;
@@ -175,20 +191,70 @@ TEST(TestingRun, APanicIsAFailure) {
   EXPECT_TRUE(has(text, "panic: the words")) << text;
 }
 
-TEST(TestingRun, APipeIsDurablyBlocked) {
+// Who waits for another g keeps no time from passing: an hour goes by, and then that one comes.
+TEST(TestingRun, WhoWaitsForAnotherIsDurablyBlocked) {
   testing::run([]() -> Task<> {
-    const time_point start = testing::now();
-    auto [a, b] = net::pipe();
-    WaitGroup wg;
-    wg.go([&a]() -> Task<> {
-      co_await sleep(1h);
-      static_cast<void>(co_await a.write(std::string_view("hello")));
+    struct Case {
+      const char* name;
+      std::function<Task<>()> wait, end;
+    };
+    std::vector<Case> cases;
+    const auto add = [&cases](const char* name, auto wait, auto end) { cases.push_back({name, wait, end}); };
+
+    Mutex mutex, other;
+    RWMutex written, read;
+    Cond cond(other);
+    WaitGroup group;
+    Semaphore semaphore(1);
+    Once once;
+    auto never = make_chan<int>(), first = make_chan<int>(), last = make_chan<int>(), given = make_chan<int>(), taken = make_chan<int>(), full = make_chan<int>(1), chosen = make_chan<int>();
+    auto [context, cancel] = with_cancel(background());
+    auto [near, far] = net::pipe();
+    const net::Listener listener = net::listen("tcp", "localhost:80").value();
+    net::Conn accepted, dialed;
+    EXPECT_TRUE(mutex.try_lock() && written.try_lock() && read.try_rlock() && semaphore.try_acquire() && full.try_send(0));
+    group.add(1);
+    go([&]() -> Task<> {
+      co_await once.call([&]() -> Task<> { co_await first.recv(); });
     });
-    std::array<std::byte, 5> bytes{};
-    const auto [n, err] = co_await b.read(bytes);
-    EXPECT_EQ(n, 5u);
-    EXPECT_EQ(testing::now() - start, 1h);
-    co_await wg.wait();
+    auto joined = spawn([&]() -> Task<> { co_await last.recv(); });
+
+    add("Mutex", [&]() -> Task<> { co_await mutex.lock(); }, [&]() -> Task<> { co_return mutex.unlock(); });
+    add("RWMutex, to read", [&]() -> Task<> { co_await written.rlock(); }, [&]() -> Task<> { co_return written.unlock(); });
+    add("RWMutex, to write", [&]() -> Task<> { co_await read.lock(); }, [&]() -> Task<> { co_return read.runlock(); });
+    add("Cond", [&]() -> Task<> {
+      co_await other.lock();
+      co_await cond.wait();
+    }, [&]() -> Task<> { co_return cond.signal(); });
+    add("WaitGroup", [&]() -> Task<> { co_await group.wait(); }, [&]() -> Task<> { co_return group.done(); });
+    add("Semaphore", [&]() -> Task<> { co_await semaphore.acquire(); }, [&]() -> Task<> { co_return semaphore.release(); });
+    add("a channel without a value", [&]() -> Task<> { co_await given.recv(); }, [&]() -> Task<> { co_await given.send(1); });
+    add("a channel without a receiver", [&]() -> Task<> { co_await taken.send(1); }, [&]() -> Task<> { co_await taken.recv(); });
+    add("a full channel", [&]() -> Task<> { co_await full.send(1); }, [&]() -> Task<> { co_await full.recv(); });
+    add("select", [&]() -> Task<> { co_await select(recv(chosen), recv(never)); }, [&]() -> Task<> { co_await chosen.send(1); });
+    add("a context", [&]() -> Task<> { co_await context.done().recv(); }, [&]() -> Task<> { co_return cancel(); });
+    add("net::pipe", [&]() -> Task<> {
+      std::array<char, 1> byte;
+      EXPECT_EQ((co_await near.read(byte)).value(), 1u);
+    }, [&]() -> Task<> { EXPECT_EQ((co_await far.write("x")).value(), 1u); });
+    add("accept", [&]() -> Task<> { accepted = (co_await listener.accept()).value(); },
+        [&]() -> Task<> { dialed = (co_await net::dial("tcp", "localhost:80")).value(); });
+    add("a connection in memory", [&]() -> Task<> {
+      std::array<char, 1> byte;
+      EXPECT_EQ((co_await accepted.read(byte)).value(), 1u);
+    }, [&]() -> Task<> { EXPECT_EQ((co_await dialed.write("x")).value(), 1u); });
+    add("Once", [&]() -> Task<> { co_await once.call([] {}); }, [&]() -> Task<> { co_return first.close(); });
+    add("join", [&]() -> Task<> { co_await joined; }, [&]() -> Task<> { co_return last.close(); });
+
+    for (const Case& c : cases) {
+      const time_point start = testing::now();
+      auto waiter = spawn(std::ref(c.wait));
+      co_await sleep(1h);
+      EXPECT_FALSE(waiter.done()) << c.name;
+      co_await c.end();
+      co_await waiter;
+      EXPECT_EQ(testing::now() - start, 1h) << c.name;
+    }
   });
 }
 
