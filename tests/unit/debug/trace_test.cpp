@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -276,6 +277,27 @@ TEST(Trace, ShowsPollsBlockingCallsAndWhoLostItsP) {
   EXPECT_GE(count_if(events, "X", "g", "lost its P"), 2);
   EXPECT_GE(count_if(events, "i", "netpoll"), 1);
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const Event& e) { return test::has(e.track_name, " without a P\""); }));
+}
+
+// Two Ps, and all that is to be done is queued on one of them.
+TEST(Trace, ShowsWhoStoleFromWhom) {
+  const std::string path = path_of("steals");
+  Executor ex({.procs = 2});
+  debug::trace_start(path);
+  ex.run([&]() -> Task<> {
+    const std::uint64_t before = debug::stats(&ex).steals;
+    while (debug::stats(&ex).steals == before) {
+      WaitGroup wg;
+      for (int i = 0; i < 8; ++i) wg.go([] { test::burn(1ms); });
+      co_await wg.wait();
+    }
+  });
+  debug::trace_stop();
+  static const std::regex stolen(R"re("cat":"steal","name":"steal",.*"args":\{"from":"P[01]"\})re");
+  EXPECT_TRUE(std::regex_search(content(path), stolen));
+  const std::vector<Event> events = events_of(path);
+  expect_sound(events);
+  EXPECT_GE(count_if(events, "i", "steal"), 1);
 }
 
 // Sessions one after the other, under load, from another thread, with executors that come and go: each is sound by itself.
