@@ -14,6 +14,7 @@
 #include "gmp/sync.hpp"
 #include "gmp/time.hpp"
 #include "sched/latency.hpp"
+#include "support/burn.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
 #include "support/waiting.hpp"
@@ -158,14 +159,19 @@ TEST(Stats, CountsParksAndPolls) {
   Executor ex({.procs = 2});
   const Stats before = debug::stats(&ex);
   ex.run([]() -> Task<> {
-    auto [a, b] = net::pipe();
-    go([](net::Conn conn) -> Task<> { static_cast<void>(co_await conn.write("x")); }, std::move(b));
-    char byte = 0;
-    EXPECT_EQ((co_await a.read(std::span(&byte, 1))).value(), 1u);
+    test::ConnPair pair = co_await test::conn_pair();
+    auto reader = spawn([&]() -> Task<> {
+      char byte = 0;
+      EXPECT_EQ((co_await pair.a.read(std::span(&byte, 1))).value(), 1u);
+    });
+    co_await until_waiting(detail::WaitReason::io_wait, 1);
+    EXPECT_EQ((co_await pair.b.write("x")).value(), 1u);
+    co_await reader;
     for (int i = 0; i < 20; ++i) co_await gmp::sleep(200us);
   });
   const Stats after = debug::stats(&ex);
   EXPECT_GE(after.parks, before.parks + 1);
+  EXPECT_GE(after.polls, before.polls + 1);
   std::uint64_t parks = 0, polls = 0, steals = 0;
   for (const debug::ProcStats& p : after.per_proc) {
     parks += p.parks;
@@ -175,6 +181,34 @@ TEST(Stats, CountsParksAndPolls) {
   EXPECT_GE(parks, after.parks);  // read later
   EXPECT_GE(polls, after.polls);
   EXPECT_GE(steals, after.steals);
+}
+
+TEST(Stats, CountsSteals) {
+  Executor ex({.procs = 2});
+  ex.run([&]() -> Task<> {
+    const std::uint64_t before = debug::stats(&ex).steals;
+    while (debug::stats(&ex).steals == before) {  // all that is to be done is queued on one of two Ps
+      WaitGroup wg;
+      for (int i = 0; i < 8; ++i) wg.go([] { test::burn(1ms); });
+      co_await wg.wait();
+    }
+  });
+  const Stats s = debug::stats(&ex);
+  EXPECT_EQ(s.per_proc.at(0).steals + s.per_proc.at(1).steals, s.steals);
+}
+
+// What threads start waits there until a P takes it; the only one is ours, and stays it.
+TEST(Stats, CountsTheGlobalQueue) {
+  Executor ex({.procs = 1, .max_hogs = 0});
+  ex.run([&] {
+    std::thread([&] {
+      for (int i = 0; i < 5; ++i) ex.post([] {});
+    }).join();
+    const Stats s = debug::stats(&ex);
+    EXPECT_EQ(s.global_queue, 5u);
+    EXPECT_EQ(s.runnable, 5u);
+    EXPECT_EQ(s.per_proc.at(0).runq, 0u);
+  });
 }
 
 TEST(Stats, SurplusPsAreRetired) {
