@@ -298,18 +298,22 @@ std::string go_tool() {
 TEST(Profile, IsReadByGoToolPprof) {
   const std::string go = go_tool();
   if (go.empty()) GTEST_SKIP() << "there is no Go";
-  const std::string path = path_of("pprof");
   Executor ex;
   debug::set_block_profile_rate(1);
+  debug::set_mutex_profile_fraction(1);
   ex.run(contend);
   debug::set_block_profile_rate(0);
-  debug::write_block_profile(path);
-  const auto top = child::run_program({go, "tool", "pprof", "-top", "-sample_index=delay", path}, {.environment = {"HOME=" + ::testing::TempDir(), "PPROF_TMPDIR=" + ::testing::TempDir()}});
-  EXPECT_EQ(top.status, 0) << top;
-  EXPECT_TRUE(test::has(top.out, "Type: delay")) << top;
-  EXPECT_TRUE(test::has(top.out, "lock_inner")) << top;
-  EXPECT_TRUE(test::has(top.out, "lock_outer")) << top;
-  std::remove(path.c_str());
+  debug::set_mutex_profile_fraction(0);
+  for (const auto write : {debug::write_block_profile, debug::write_mutex_profile}) {
+    const std::string path = path_of("pprof");
+    write(path);
+    const auto top = child::run_program({go, "tool", "pprof", "-top", "-sample_index=delay", path}, {.environment = {"HOME=" + ::testing::TempDir(), "PPROF_TMPDIR=" + ::testing::TempDir()}});
+    EXPECT_EQ(top.status, 0) << top;
+    EXPECT_TRUE(test::has(top.out, "Type: delay")) << top;
+    EXPECT_TRUE(test::has(top.out, "lock_inner")) << top;
+    EXPECT_TRUE(test::has(top.out, "lock_outer")) << top;
+    std::remove(path.c_str());
+  }
 }
 
 }  // namespace
