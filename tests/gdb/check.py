@@ -36,12 +36,16 @@ def check(output):
     expect(output, r"^ +\d+ sync\.Mutex\.Lock +.*program\.cpp:\d+$")
     expect(output, r"^ +\d+ running +.*program\.cpp:\d+$")
     expect(output, r"^goroutine \d+ \[chan receive\]:\n#0 +.*innermost\(.*program\.cpp:\d+\n#1 +.*outermost\(.*program\.cpp:\d+\n(#2 .*\n)?created by goroutine 1 at .*program\.cpp:\d+$")
+    one = output[output.rindex("goroutine 1 ["):]
+    expect(one, r"^goroutine 1 \[sleep\]:\n#0 +.*program\.cpp:\d+\n(#1 .*\n)?created by a thread at .*program\.cpp:\d+$")
+    if "chan receive" in one:
+        sys.exit("more than the one that was asked for\n" + one)
     expect(output, r"^goroutine \d+ \[running\]:\n(#0 .*\n)?created by goroutine 1 at .*\non thread \d+:\n(.*\n)*?#\d+ .*the_end")
 
 
 with tempfile.TemporaryDirectory() as folder:
     core = os.path.join(folder, "core")
-    show = ["source " + script, "info goroutines", "goroutine all bt", "goroutine 999 bt", "goroutine"]
+    show = ["source " + script, "info goroutines", "goroutine all bt", "goroutine 1 bt", "goroutine 999 bt", "goroutine"]
     live = run(["run"] + show + ["generate-core-file " + core, "kill"], program)
     if re.search(r"ptrace: Operation not permitted|Couldn't get registers|Cannot PTRACE", live):
         print("skipped: gdb may not trace here")
