@@ -46,6 +46,7 @@ def table(page, name):
 
 def shows_the_program(page):
     """Checks the page, and gives how many gs were started until then."""
+    require(not re.search(r"https?://|<(link|script|img|iframe)\b|@import|url\(", page), f"something is to be fetched from elsewhere: {page}")
     goroutines = re.search(r'<span id="?goroutines"?>(\d+)</span>', page)
     require(goroutines, f"no number of goroutines in {page}")
     runnable, running, waiting, in_blocking, spawned, timers, _ = (int(cell) for cell in table(page, "states")[0])
