@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <regex>
 #include <set>
 #include <string>
@@ -447,6 +450,44 @@ TEST(Dump, HoldsNobodyUp) {
   EXPECT_LT(with_dump, 2 * with_burner + 0.01);
   over = true;
   ch.close();
+}
+
+// The same for one below a hundred thousand frames, of whom the dump reads a hundred: it is looked at nearly all the time, so most of its wake-ups
+// find the dump at it.
+TEST(Dump, HoldsUpNobodyBelowALongChain) {
+  using Clock = std::chrono::steady_clock;
+  Executor ex({.procs = 1});
+  auto to = make_chan<Clock::time_point>();
+  std::vector<Clock::duration> delays;
+  struct Deep {
+    static Task<> down(int n, Chan<Clock::time_point> from, std::vector<Clock::duration>& delays) {
+      if (n > 0) {
+        co_await down(n - 1, from, delays);
+      } else {
+        while (const auto sent = co_await from.recv()) delays.push_back(Clock::now() - *sent);
+      }
+    }
+  };
+  auto deep = ex.spawn(Deep::down, 100'000, to, std::ref(delays));
+  std::atomic<bool> over{false};
+  auto sender = ex.spawn([&]() -> Task<> {
+    co_await until_waiting(detail::WaitReason::chan_receive, 1);
+    for (std::int64_t i = test::scaled(2'000, 300); i > 0; --i) {
+      co_await to.send(Clock::now());
+      co_await gmp::sleep(50us);
+    }
+    to.close();
+    over = true;
+  });
+  while (!over) static_cast<void>(debug::goroutines(&ex));
+  sender.get();
+  deep.get();
+  std::sort(delays.begin(), delays.end());
+  RecordProperty("median_ns", std::to_string(std::chrono::nanoseconds(delays[delays.size() / 2]).count()));
+  EXPECT_LT(delays[delays.size() * 9 / 10], 1ms);
+#if !GMPCORO_ASAN && !GMPCORO_TSAN
+  EXPECT_LT(delays[delays.size() / 2], 50us) << "to read all takes more than 100 us";
+#endif
 }
 
 }  // namespace
