@@ -37,8 +37,8 @@ enum class Poller : std::uint8_t { automatic, uring, epoll };
 
 /// What an Executor is made with.
 struct Options {
-  /// Ps: how many gs run at a time. 1 to 1024, else std::invalid_argument. 0: $GMPMAXPROCS, else the CPUs that this process may use (affinity
-  /// mask and cgroup quota).      Go: GOMAXPROCS.
+  /// Ps: how many gs run at a time, beside those whose P was taken from them (max_hogs): what two gs share wants a lock with one P, too. 1 to 1024,
+  /// else std::invalid_argument. 0: $GMPMAXPROCS, else the CPUs that this process may use (affinity mask and cgroup quota).      Go: GOMAXPROCS.
   int procs = 0;
   /// Thread names: gmp/0, gmp/1 …
   std::string name = "gmp";
