@@ -130,7 +130,8 @@ TEST(ChanHandle, AbsurdCapacitiesAreRefused) {
 
 TEST(ChanHandle, TheLastOneIsNotDroppedWhileSomebodyWaits) {
   const auto died = test::child::run([] {
-    run([]() -> Task<> {
+    Executor ex({.procs = 1});  // so that who is seen to wait has come to the end of its queueing
+    ex.run([]() -> Task<> {
       auto ch = std::make_unique<Chan<int>>(make_chan<int>());
       go([lent = ch.get()]() -> Task<> { co_await lent->recv(); });
       co_await until_waiting(receiving, 1);
