@@ -183,7 +183,7 @@ void Mutex::lock_blocking() {
 }
 
 bool Mutex::try_lock_slow() noexcept {
-  if (!try_lock_fast()) return false;
+  if (!lock_fast()) return false;
   if (detail::follows_locks()) detail::note_lock_tried(this);
   return true;
 }

@@ -93,7 +93,7 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   [[nodiscard("if it is true the mutex is locked")]] bool try_lock() noexcept {
     if (detail::attention.load(detail::relaxed) != 0) [[unlikely]]
       return try_lock_slow();
-    return try_lock_fast();
+    return lock_fast();
   }
 
   /// Unlocks, and wakes who waits. Never suspends; from any g, or plain thread. Of an unlocked mutex: `fatal error: sync: unlock of
@@ -134,15 +134,10 @@ class GMPCORO_EXPORT Mutex : detail::Immovable {
   //   owner
   static constexpr std::uint32_t locked = 1, woken = 2, starving = 4, one_waiter = 8, waiters_shift = 3;
 
+  // Others may sleep, or be on their way: a newcomer may be faster than they, unless one of them has waited for long.
   bool lock_fast() noexcept {
     std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
-    // Others may sleep, or be on their way: a newcomer may be faster than they, unless one of them has waited for long.
     return (old & (locked | starving)) == 0 && state_.compare_exchange_strong(old, old | locked, detail::acquire, detail::relaxed);  // [MUTEX]
-  }
-  bool try_lock_fast() noexcept {
-    std::uint32_t old = state_.load(detail::relaxed);  // a guess: the CAS decides
-    return (old & (locked | starving)) == 0 &&
-           state_.compare_exchange_strong(old, old | locked, detail::acquire, detail::relaxed);  // [MUTEX]
   }
   bool try_lock_slow() noexcept;
   void lock_on_thread() noexcept;
