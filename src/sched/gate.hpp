@@ -10,7 +10,6 @@
 //        the other: no g is started that the stop does not find.                                                                     [STOP]
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "gmp/detail/base/atomic.hpp"
@@ -40,9 +39,6 @@ class Gate : Immovable {
   void enter() noexcept { users_.fetch_add(1, relaxed); }
   void leave() noexcept { users_.fetch_sub(1, release); }             // [USERS]
   bool empty() const noexcept { return users_.load(seq_cst) == 0; }  // [USERS] [STOP]
-
-  /// A line of its own.
-  static constexpr std::size_t offset_of_users() noexcept { return cache_line; }
 
  private:
   Atomic<std::uint32_t> state_{running};              // each M's, in each round of its loop

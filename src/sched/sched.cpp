@@ -87,7 +87,7 @@ GMPCORO_NOINLINE void note_latency(P* pp, G* gp) noexcept { pp->latency_.note(no
   static_assert(!is_read(offsetof(Sched, lock_)));
   static_assert(!is_read(offsetof(Sched, idle_)));                           // parkers and spinners
   static_assert(!is_read(offsetof(Sched, off_p_spawned_)));                  // foreign threads that spawn
-  static_assert(!is_read(offsetof(Sched, gate_) + Gate::offset_of_users()));  // and those that wake a g
+  static_assert(!is_read(offsetof(Sched, gate_) + sizeof(Gate) - 1));        // and those that wake a g: the end of it is theirs
   // Of a P: what is touched on every switch is one line, without the ring, which thieves move, and sysmon's notes.
   static_assert(line(offsetof(P, tick_)) == line(offsetof(P, poller_)));
   static_assert(line(offsetof(P, runq_) + sizeof(RunQueue) - 1) != line(offsetof(P, tick_)));
