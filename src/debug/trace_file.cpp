@@ -88,11 +88,12 @@ class TraceWriter {
   }
   int pid_of(const TraceBuffer& buffer);
   Track track_of(std::size_t b, int p);
-  void begin(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args);
-  void end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "");
+  void edge(char ph, Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "");
+  void begin(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "") { edge('B', track, ns, cat, name, args); }
+  void end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "") { edge('E', track, ns, cat, name, args); }
   void begin_slice(const Running& r, std::int64_t ns);
   void end_slice(const Running& r, std::int64_t ns, const std::string& how);
-  void arrow(const char* ph, std::uint64_t id, Track track, std::int64_t ns);
+  void arrow(char ph, std::uint64_t id, Track track, std::int64_t ns);
   void close(std::size_t b, std::int64_t ns, const std::string& how);
   void take_p(std::size_t b, Track track, std::int64_t ns);
   void event(std::size_t b, const TraceEvent& e);
@@ -103,7 +104,6 @@ class TraceWriter {
   bool first_ = true;
   std::vector<Running> running_;                                      // of each buffer
   std::vector<std::size_t> sizes_, next_;                             // of each buffer: how many events, which comes next
-  std::unordered_map<std::uint64_t, std::size_t> runs_on_;            // by g: whose slice is its
   std::map<std::pair<const void*, std::string>, int> pids_;
   std::map<Track, std::size_t> on_p_;                                 // whose slice is open there
   std::map<Track, bool> named_;
@@ -132,17 +132,14 @@ Track TraceWriter::track_of(std::size_t b, int p) {
   return track;
 }
 
-void TraceWriter::begin(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args) {
-  item("{\"ph\":\"B\",\"cat\":\"" + std::string(cat) + "\",\"name\":\"" + name + "\"," + where(track, ns) + (args.empty() ? "}" : ",\"args\":{" + args + "}}"));
-}
-void TraceWriter::end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args) {
-  item("{\"ph\":\"E\",\"cat\":\"" + std::string(cat) + "\",\"name\":\"" + name + "\"," + where(track, ns) + (args.empty() ? "}" : ",\"args\":{" + args + "}}"));
+void TraceWriter::edge(char ph, Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args) {
+  item("{\"ph\":\"" + std::string(1, ph) + "\",\"cat\":\"" + cat + "\",\"name\":\"" + name + "\"," + where(track, ns) + (args.empty() ? "}" : ",\"args\":{" + args + "}}"));
 }
 
 void TraceWriter::begin_slice(const Running& r, std::int64_t ns) {
   const auto created = std::bit_cast<std::source_location>(r.created);
   begin(r.track, ns, "g", "goroutine " + std::to_string(r.g), "\"g\":" + std::to_string(r.g) + ",\"created\":" + quoted(place_of(created)));
-  if (r.blocks) begin(r.track, ns, "blocking", "blocking", "");
+  if (r.blocks) begin(r.track, ns, "blocking", "blocking");
 }
 
 void TraceWriter::end_slice(const Running& r, std::int64_t ns, const std::string& how) {
@@ -150,8 +147,8 @@ void TraceWriter::end_slice(const Running& r, std::int64_t ns, const std::string
   end(r.track, ns, "g", "goroutine " + std::to_string(r.g), "\"end\":" + quoted(how));
 }
 
-void TraceWriter::arrow(const char* ph, std::uint64_t id, Track track, std::int64_t ns) {
-  item("{\"ph\":" + std::string(ph) + ",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + std::to_string(id) + "," + where(track, ns) + "}");
+void TraceWriter::arrow(char ph, std::uint64_t id, Track track, std::int64_t ns) {
+  item("{\"ph\":\"" + std::string(1, ph) + (ph == 'f' ? "\",\"bp\":\"e" : "") + "\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + std::to_string(id) + "," + where(track, ns) + "}");
 }
 
 void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) {
@@ -159,15 +156,14 @@ void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) 
   if (!r.open) return;
   end_slice(r, ns, how);
   if (const auto at = on_p_.find(r.track); at != on_p_.end() && at->second == b) on_p_.erase(at);
-  runs_on_.erase(r.g);
   r = Running{};
 }
 
 // g begins elsewhere: the M on whose slice it still is has not noted the end yet.
 void TraceWriter::leave(std::uint64_t g, std::int64_t ns) {
-  const auto at = runs_on_.find(g);
-  if (at == runs_on_.end()) return;
-  const std::size_t b = at->second;
+  const auto at = std::find_if(running_.begin(), running_.end(), [g](const Running& r) { return r.open && r.g == g; });
+  if (at == running_.end()) return;
+  const auto b = static_cast<std::size_t>(at - running_.begin());
   for (std::size_t i = next_[b]; i < sizes_[b]; ++i) {
     const TraceEvent& e = (*session_.buffers[b])[i];
     if (e.kind_ == TraceKind::end) return close(b, ns, words_of(e));
@@ -194,7 +190,6 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
     case TraceKind::begin: {
       close(b, e.ns_, "");
       leave(e.g_, e.ns_);
-      runs_on_[e.g_] = b;
       const Track track = track_of(b, e.p_);
       take_p(b, track, e.ns_);
       r.open = true;
@@ -205,7 +200,7 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
       if (e.p_ >= 0) on_p_[track] = b;
       begin_slice(r, e.ns_);
       if (const auto at = ready_.find(e.g_); at != ready_.end()) {
-        arrow("\"f\",\"bp\":\"e\"", at->second, track, e.ns_);
+        arrow('f', at->second, track, e.ns_);
         ready_.erase(at);
       }
       break;
@@ -218,14 +213,14 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
         take_p(b, track, e.ns_);
         begin(track, e.ns_, "wake", "wake", "\"g\":" + std::to_string(e.g_));
       }
-      arrow("\"s\"", ready_[e.g_] = ++arrows_, track, e.ns_);
+      arrow('s', ready_[e.g_] = ++arrows_, track, e.ns_);
       if (wakes) end(track, e.ns_, "wake", "wake");
       break;
     }
     case TraceKind::blocking_begin:
       if (!r.open) break;
       r.blocks = true;
-      begin(r.track, e.ns_, "blocking", "blocking", "");
+      begin(r.track, e.ns_, "blocking", "blocking");
       break;
     case TraceKind::blocking_end:
       if (std::exchange(r.blocks, false)) end(r.track, e.ns_, "blocking", "blocking");
@@ -249,30 +244,30 @@ void TraceWriter::write() {
   struct Next {
     std::int64_t ns;
     int order;  // at one instant: whoever lets go of something comes first
-    std::size_t buffer, at;
+    std::size_t buffer;
     bool operator<(const Next& other) const { return std::tie(ns, order, buffer) > std::tie(other.ns, other.order, other.buffer); }  // the least is on top
   };
   file_ << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
   std::uint64_t lost = 0;
   std::priority_queue<Next> heads;
-  const auto push = [&](std::size_t b, std::size_t at) {
-    next_[b] = at;
-    if (at >= sizes_[b]) return;
-    const TraceEvent& e = (*session_.buffers[b])[at];
-    heads.push({e.ns_, e.kind_ == TraceKind::end ? 0 : e.kind_ == TraceKind::ready ? 1 : 2, b, at});
+  const auto push = [&](std::size_t b) {
+    if (next_[b] >= sizes_[b]) return;
+    const TraceEvent& e = (*session_.buffers[b])[next_[b]];
+    heads.push({e.ns_, e.kind_ == TraceKind::end ? 0 : e.kind_ == TraceKind::ready ? 1 : 2, b});
   };
   running_.resize(session_.buffers.size());
   next_.resize(session_.buffers.size());
   for (std::size_t b = 0; b < session_.buffers.size(); ++b) {
     sizes_.push_back(session_.buffers[b]->size_.load(acquire));  // [TRACE-SIZE]
     lost += session_.buffers[b]->lost_.load(relaxed);           // for the reader's eyes
-    push(b, 0);
+    push(b);
   }
   while (!heads.empty()) {
-    const Next next = heads.top();
+    const std::size_t b = heads.top().buffer;
     heads.pop();
-    event(next.buffer, (*session_.buffers[next.buffer])[next.at]);
-    push(next.buffer, next.at + 1);
+    event(b, (*session_.buffers[b])[next_[b]]);
+    ++next_[b];
+    push(b);
   }
   for (std::size_t b = 0; b < running_.size(); ++b) close(b, std::max(session_.ended_ns, running_[b].last_ns), "trace stopped");
   file_ << "\n],\"otherData\":{\"lost\":\"" << lost << "\"}}\n";
