@@ -49,7 +49,7 @@ struct Client {  // gets all its answers by one write, before it is waited for
   gmp::net::Conn conn;
   Answers answers;
   gmp::Task<gmp::Result<std::size_t>> read(gmp::io::Buffer buffer) {
-    if (!answers.empty()) co_await flush();
+    co_await flush();
     co_return co_await conn.read(buffer);
   }
   gmp::Task<> flush() {
@@ -100,16 +100,14 @@ gmp::Task<bool> read_text(gmp::io::BufReader<Stream>& in, long long size, string
   co_return true;
 }
 
-// Reads "*2\r\n$3\r\nGET\r\n$5\r\nhello\r\n", or a line of words. False: that was the last request. Strings that are there are used again.
+// Reads "*2\r\n$3\r\nGET\r\n$5\r\nhello\r\n", or a line of words. False: that was the last request.
 inline gmp::Task<bool> read_request(gmp::io::BufReader<Client&>& in, Words& words) {
   const auto broken = [&](const string& why) { return in.stream().answers.error("Protocol error: " + why), false; };
-  for (string& word : words)
-    if (word.capacity() > 65536) word = {};
+  words.clear();
   auto [first, end] = co_await in.read_line();
   if (end == gmp::errc::buffer_full) broken("too big inline request");
   if (end) co_return false;
   if (!first.starts_with('*')) {
-    words.clear();
     for (std::size_t from = 0, to = 0; (from = first.find_first_not_of(" \t", to)) != first.npos;) {
       to = std::min(first.find_first_of(" \t", from), first.size());
       words.emplace_back(first.substr(from, to - from));
@@ -118,23 +116,14 @@ inline gmp::Task<bool> read_request(gmp::io::BufReader<Client&>& in, Words& word
   }
   long long count = 0, size = 0;
   if (!parse(first.substr(1), count) || count > most_words) co_return broken("invalid multibulk length");
-  const auto all = static_cast<std::size_t>(std::max(count, 0LL));
-  if (words.size() > all) words.resize(all);
-  for (std::size_t i = 0; i < all; ++i) {
+  for (; count > 0; --count) {
     auto [line, err] = co_await in.read_line();
     if (err == gmp::errc::buffer_full) broken("too big bulk count string");
     if (err) co_return false;
     if (!line.starts_with('$')) co_return broken("expected '$', got '" + string(line.substr(0, 1)) + "'");
     if (!parse(line.substr(1), size) || size < 0 || size > most_bytes) co_return broken("invalid bulk length");
-    string& word = i < words.size() ? words[i] : words.emplace_back();
-    if (const auto bytes = static_cast<std::size_t>(size); bytes + 2 <= in.buffered()) {
-      auto [text, none] = co_await in.peek(bytes);
-      word.assign(text);
-      co_await in.discard(bytes + 2);
-    } else {
-      const bool whole = co_await read_text(in, size, word);
-      if (!whole) co_return false;
-    }
+    const bool whole = co_await read_text(in, size, words.emplace_back());
+    if (!whole) co_return false;
   }
   co_return true;
 }
