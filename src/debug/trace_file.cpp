@@ -93,7 +93,7 @@ class TraceWriter {
   void end(Track track, std::int64_t ns, const char* cat, const std::string& name, const std::string& args = "") { edge('E', track, ns, cat, name, args); }
   void begin_slice(const Running& r, std::int64_t ns);
   void end_slice(const Running& r, std::int64_t ns, const std::string& how);
-  void arrow(char ph, std::uint64_t id, Track track, std::int64_t ns);
+  void arrow(char ph, std::uint64_t id, std::uint64_t g, Track track, std::int64_t ns);
   void close(std::size_t b, std::int64_t ns, const std::string& how);
   void take_p(std::size_t b, Track track, std::int64_t ns);
   void event(std::size_t b, const TraceEvent& e);
@@ -147,8 +147,9 @@ void TraceWriter::end_slice(const Running& r, std::int64_t ns, const std::string
   end(r.track, ns, "g", "goroutine " + std::to_string(r.g), "\"end\":" + quoted(how));
 }
 
-void TraceWriter::arrow(char ph, std::uint64_t id, Track track, std::int64_t ns) {
-  item("{\"ph\":\"" + std::string(1, ph) + (ph == 'f' ? "\",\"bp\":\"e" : "") + "\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + std::to_string(id) + "," + where(track, ns) + "}");
+void TraceWriter::arrow(char ph, std::uint64_t id, std::uint64_t g, Track track, std::int64_t ns) {
+  item("{\"ph\":\"" + std::string(1, ph) + (ph == 'f' ? "\",\"bp\":\"e" : "") + "\",\"cat\":\"ready\",\"name\":\"ready\",\"id\":" + std::to_string(id) + "," + where(track, ns) +
+       ",\"args\":{\"g\":" + std::to_string(g) + "}}");
 }
 
 void TraceWriter::close(std::size_t b, std::int64_t ns, const std::string& how) {
@@ -200,7 +201,7 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
       if (e.p_ >= 0) on_p_[track] = b;
       begin_slice(r, e.ns_);
       if (const auto at = ready_.find(e.g_); at != ready_.end()) {
-        arrow('f', at->second, track, e.ns_);
+        arrow('f', at->second, e.g_, track, e.ns_);
         ready_.erase(at);
       }
       break;
@@ -213,7 +214,7 @@ void TraceWriter::event(std::size_t b, const TraceEvent& e) {
         take_p(b, track, e.ns_);
         begin(track, e.ns_, "wake", "wake", "\"g\":" + std::to_string(e.g_));
       }
-      arrow('s', ready_[e.g_] = ++arrows_, track, e.ns_);
+      arrow('s', ready_[e.g_] = ++arrows_, e.g_, track, e.ns_);
       if (wakes) end(track, e.ns_, "wake", "wake");
       break;
     }

@@ -42,7 +42,7 @@ struct Event {
   std::pair<int, int> track;
   long ts = 0, dur = 0;  // ns
   std::size_t line = 0;
-  long id = 0;
+  long id = 0, g = 0;
 };
 
 // The value of a key on a line; empty: it is not there. Lines are what this library writes: one event each, keys without blanks.
@@ -152,7 +152,10 @@ std::vector<Event> events_of(const std::string& path) {
       e.ts = ns(value(line, "ts"));
     }
     EXPECT_EQ(line.find("\\u"), std::string::npos) << line;
-    if (e.ph == "s" || e.ph == "f") e.id = std::stol(value(line, "id"));
+    if (e.ph == "s" || e.ph == "f") {
+      e.id = std::stol(value(line, "id"));
+      e.g = std::stol(value(line, "g"));
+    }
     events.push_back(e);
   }
   return slices_of(events);
@@ -193,7 +196,11 @@ void expect_sound(const std::vector<Event>& events) {
   for (const auto& [id, arrow] : arrows) {
     ASSERT_NE(arrow.first, nullptr) << id;
     EXPECT_FALSE(arrow.first->end.empty()) << id;
-    if (arrow.second == nullptr) continue;  // the trace was over before its g ran
+    if (arrow.second == nullptr) {  // the trace was over before its g ran
+      const auto& runs = gs["goroutine " + std::to_string(arrow.first->g)];
+      EXPECT_TRUE(runs.empty() || runs.back()->ts < arrow.first->ts) << id;
+      continue;
+    }
     EXPECT_LE(arrow.first->ts, arrow.second->ts) << id;
     EXPECT_EQ(arrow.second->end, "g") << id;
     const auto& slices = tracks[arrow.second->track];
