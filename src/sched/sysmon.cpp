@@ -181,7 +181,7 @@ bool Sysmon::round(std::int64_t now) noexcept {
     if (seen.in_blocking()) lively = true;
     if (pp->seen_ != seen) {
       pp->seen_ = seen;
-      pp->seen_since_ = now;
+      pp->seen_since_ = now_ns();  // not `now`: held up since then, we would count that as the g's
       pp->seen_cpu_ = -1;
       pp->warned_ = pp->named_ = false;
       continue;
