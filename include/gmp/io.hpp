@@ -171,6 +171,7 @@ class BufTaskOp<B, Want, By>::Awaiter : Immovable {
   bool await_ready() noexcept { return attention.load(relaxed) == 0 && want_.take(BufAccess::buffer(b_)); }  // a hint, as in operation.hpp
   template <class Promise>
   GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
+    frame.promise().suspends();
     if (want_.take(BufAccess::buffer(b_))) return give_way(gp_, frame.promise()) ? std::noop_coroutine() : std::coroutine_handle<>(frame);
     Task<> task = buf_task<By>(b_, want_);
     child_.emplace(TaskAccess::release(task));

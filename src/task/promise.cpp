@@ -2,6 +2,7 @@
 // Go: runtime/proc.go (goexit0), runtime/panic.go.  Room: task (floor 4).
 #include "gmp/detail/task/promise.hpp"
 
+#include <cstring>
 #include <stdexcept>
 
 #include "sched/sched.hpp"
@@ -16,6 +17,19 @@ std::coroutine_handle<> root_ended(FrameLink& root) noexcept {
   return std::noop_coroutine();
 }
 
+// Where a frame that runs awaited last. The innermost one may have come to operations since it was suspended, or its children have: theirs are told by the
+// function, but for a function that calls itself.
+static std::source_location last_await_of(const FrameLink& innermost) noexcept {
+  const G* gp = innermost.g_;
+  const std::source_location last = gp->last_await_.load(relaxed), suspended = innermost.site_;
+  if (gp->lent_) return suspended;  // a guest that has come to an operation has a g of its own
+  const auto same = [](const char* a, const char* b) { return std::strcmp(a, b) == 0; };
+  if (suspended.line() != 0) return same(last.function_name(), suspended.function_name()) ? last : suspended;
+  const FrameLink* parent = innermost.parent_;
+  const bool by_parent = parent != nullptr && last.line() == parent->site_.line() && same(last.function_name(), parent->site_.function_name());
+  return by_parent ? suspended : last;
+}
+
 // The trail begins with the frame that the exception leaves first, and grows by one each frame further up. Another exception object begins
 // another trail: the last one was caught.
 void note_unwinding(FrameLink& frame) noexcept {
@@ -28,7 +42,7 @@ void note_unwinding(FrameLink& frame) noexcept {
       extra.unwinding_ = object;
       extra.trail_.clear();
     }
-    if (extra.trail_.size() < trail_max) extra.trail_.push_back(frame.site_);
+    if (extra.trail_.size() < trail_max) extra.trail_.push_back(extra.trail_.empty() ? last_await_of(frame) : frame.site_);
   } catch (...) {  // no memory for a trail: the panic is reported without it
   }
 }

@@ -103,7 +103,7 @@ class Atomic {
   }
   static T from_bits(Bits bits) noexcept {
     T value;
-    std::memcpy(&value, &bits, sizeof(T));
+    std::memcpy(static_cast<void*>(&value), &bits, sizeof(T));
     return value;
   }
   T change(Change how, T value, std::memory_order order, const Where& where) noexcept {

@@ -156,8 +156,8 @@ class OnceTaskAwaiter : public OperationAwaiter<Self> {
   /// On f, if this is the first caller; else on him.
   template <class Promise>
   GMPCORO_NOINLINE std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) {
+    G* gp = frame.promise().suspends();
     if (child_) return child_->await_suspend(frame);
-    G* gp = frame.promise().g_;
     if (this->suspend_in(gp, frame.promise())) return std::noop_coroutine();
     return transfer(gp, frame);
   }

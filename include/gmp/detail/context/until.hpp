@@ -149,7 +149,7 @@ class UntilOp<Op, Link, Source>::Awaiter : public OperationAwaiter<Awaiter> {
   }
   template <class Promise>
   GMPCORO_NOINLINE auto await_suspend(std::coroutine_handle<Promise> frame) {
-    G* gp = frame.promise().g_;
+    G* gp = frame.promise().suspends();
     this->g_ = gp;
     if constexpr (detail::runs_child<Inner>) {
       if (runs_child()) return inner_.await_suspend(frame);  // f is not interrupted

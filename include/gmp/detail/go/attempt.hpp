@@ -90,7 +90,7 @@ class AttemptOp<Op>::Awaiter : public OperationAwaiter<Awaiter> {
   }
   template <class Promise>
   GMPCORO_NOINLINE auto await_suspend(std::coroutine_handle<Promise> frame) {
-    G* gp = frame.promise().g_;
+    G* gp = frame.promise().suspends();
     this->g_ = gp;
     if constexpr (runs_child<Inner>) {
       if (inner_.runs_child()) return inner_.await_suspend(frame);

@@ -35,7 +35,10 @@ class Sched;
 struct FrameLink {
   G* g_ = nullptr;              // the g that runs this frame; set when it is awaited or started
   FrameLink* parent_ = nullptr;  // the frame that awaits this one; null for a root
-  std::source_location site_{};  // where it awaits, or awaited last
+  std::source_location site_{};  // where it awaits while it is suspended; of one that runs: where it was suspended last
+
+  /// It may be suspended now, by an operation that is not done at once. Whose g it is.
+  G* suspends() noexcept;
 
   /// The handle of the frame. Sound because FrameLink is the first base of every promise and no promise is aligned beyond 16.
   std::coroutine_handle<> handle() noexcept { return std::coroutine_handle<FrameLink>::from_promise(*this); }
@@ -110,7 +113,7 @@ struct alignas(cache_line) G {
     Waiter* waiter_ = nullptr;            // what it sleeps on, until its frame goes on; null: its wait cannot be withdrawn
     IoOp* submitting_;                    // runnable, with step_: an operation that was begun on an M without a P
   };
-  Atomic<std::source_location> last_await_{};  // of a running g, for dumps: its frames must not be read then
+  Atomic<std::source_location> last_await_{};  // the last that it came to, for dumps while it runs: its frames must not be read then
 
   // what a switch seldom touches
   FrameLink* root_ = nullptr;
@@ -123,5 +126,10 @@ struct alignas(cache_line) G {
   Withdrawal* withdrawal_ = nullptr;      // its operation is under until(): what may be asked of it there. Its own
 };
 static_assert(sizeof(G) == 2 * cache_line, "a million gs: each line of this record is 64 MB");
+
+inline G* FrameLink::suspends() noexcept {
+  site_ = g_->last_await_.load(relaxed);  // its own
+  return g_;
+}
 
 }  // namespace gmp::detail

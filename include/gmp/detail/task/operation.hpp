@@ -54,7 +54,7 @@ class OperationAwaiter : Immovable {
 
   template <class Promise>
   GMPCORO_NOINLINE bool await_suspend(std::coroutine_handle<Promise> frame) {
-    g_ = frame.promise().g_;
+    g_ = frame.promise().suspends();
     return suspend_or_put_off(frame.promise());
   }
 
