@@ -11,12 +11,13 @@
 // trial, so such gs go through as fast as ever; if one turns out to be a hog it is counted there, and those behind it come back.
 //
 // Where hogs have left none, a fresh g would have its turn after a slice of each of them, could they be preempted.  So one trial more is granted when
-// the next one has waited for so long (grant()); until a P has to be taken from a hog again.
+// the next one has waited for so long (grant()), and comes before whoever else waits here; it stands until one on trial turns out to be a hog.
 //   LN1  what may not be taken is not counted by size(): nobody is called for it, nobody looks for it, and a P that finds nothing else sleeps.  So
 //        whoever makes size() grow calls somebody, as if he had queued a g (W).
 //   LN2  without a hog there is no limit: who counts the last one off says so (limit()), after him nobody need come.
 //   LN3  each g is begun some time, though hogs wait for it and never end: sysmon grants one trial more as long as one waits, and what is granted is
-//        work, for which a P is taken from a g that computes on trial.
+//        work, for which a P is taken from a g that computes on trial.  No g but one that was granted it can use the grant up: whoever has run before may
+//        turn out to be a hog again and again, before the P comes to this queue.
 //
 // What was dropped: two lanes always, by turns or by their lengths: a g that yields in a loop comes back to the local ring, not to this queue, and so
 // it is to begin behind all that were here before it, which is what one line does; one queue, searched for gs that have run before at each pop; to
@@ -45,9 +46,10 @@ class Lanes : Immovable {
   /// Null if there is nothing to be had. on_trial: that g is; the caller ends the trial.
   G* pop(bool& on_trial) noexcept {
     if (!limited()) return line_.pop();
-    const bool fresh_first = ++pops_ % fresh_every == 0;
+    const bool fresh_first = ++pops_ % fresh_every == 0 || due_;
     if (fresh_to_be_had() == 0 || (!fresh_first && line_.size() != 0)) return line_.pop();
     on_trial = true;
+    due_ = false;
     ++trials_;
     return fresh_.pop();
   }
@@ -69,9 +71,10 @@ class Lanes : Immovable {
   }
   bool limited() const noexcept { return limit_ != no_limit; }
 
-  /// From the next limit() on: one trial more, if one waits for it; or none more than hogs leave.
+  /// From the next limit() on: a trial, if one waits for it, one more if there is none left; or none more than hogs leave.
   void grant() noexcept {
-    if (fresh_.size() != 0 && fresh_to_be_had() == 0) granted_ = trials_ + 1;
+    due_ = fresh_.size() != 0;
+    if (due_ && fresh_to_be_had() == 0) granted_ = trials_ + 1;
   }
   void grant_none() noexcept { granted_ = 0; }
 
@@ -93,6 +96,7 @@ class Lanes : Immovable {
   int limit_ = no_limit;  // of trials_
   int trials_ = 0;        // Ps that run a fresh g, taken while there were hogs
   int granted_ = 0;       // of limit_, at least
+  bool due_ = false;      // the next to be taken is a fresh one
 };
 
 }  // namespace gmp::detail

@@ -91,7 +91,10 @@ void Sysmon::stop() noexcept {
 }
 
 void Sysmon::wake() noexcept {
-  if (depth_.exchange(shallow, acq_rel) != shallow) futex_wake(&depth_, 1);  // [SYSMON-NAP]
+  const std::uint32_t was = depth_.exchange(shallow, acq_rel);  // [SYSMON-NAP]
+  if (was == shallow) return;
+  if (was == deep) coarse_clock_tick(now_ns());  // it stood still, and somebody may begin to wait before sysmon has its CPU
+  futex_wake(&depth_, 1);
 }
 
 void Sysmon::nap(std::int64_t duration_ns, Depth depth) noexcept {
@@ -217,8 +220,12 @@ bool Sysmon::round(std::int64_t now) noexcept {
     if (!c.in_blocking()) {
       if (names_hogs_) with_memory([&] { robbed_.push_back({c.mp, c.sysc, c.pp->named_, c.pp->seen_since_, c.pp->seen_cpu_}); });
       sched_.put_in_order(c.pp);
-      sched_.grant_trial(false);
-      grant_at_ = now + turn_ns();
+      if (c.pp->on_trial_) {
+        sched_.grant_trial(false);
+        grant_at_ = now + turn_ns();
+      } else {
+        sched_.limit_fresh(false);  // LN3
+      }
     }
     if (c.pp->on_trial_) sched_.end_trial(c.pp);
     c.pp->seen_.mp = nullptr;

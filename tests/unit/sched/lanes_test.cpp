@@ -86,6 +86,20 @@ TEST_F(LanesTest, BesideHogsFreshOnesDoNotStarve) {
   EXPECT_EQ(begun, 10);
 }
 
+TEST_F(LanesTest, WhatIsGrantedComesBeforeThoseThatHaveRunBefore) {
+  lanes_.limit(1, 1);
+  for (const bool seasoned : {true, true, false, true, false}) push(seasoned);
+  lanes_.grant();
+  lanes_.limit(1, 1);
+  EXPECT_EQ(pop(), 't');
+  lanes_.end_trial();
+  EXPECT_EQ(pop(), 's') << "one grant is for one";
+  lanes_.grant();
+  lanes_.limit(0, 1);  // for a moment there is no hog
+  lanes_.limit(1, 1);
+  EXPECT_EQ(pop(), 't') << "it stands until it is used";
+}
+
 TEST_F(LanesTest, WhereHogsLeaveNoneOneMoreIsGrantedEachTime) {
   for (int i = 0; i < 3; ++i) push(false);
   const auto limit = [&] { lanes_.limit(2, 2); };
