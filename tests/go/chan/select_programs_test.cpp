@@ -110,7 +110,8 @@ TEST(SelectProgram, SelectsOfASetKeepTheMemoryLevel) {
       co_await many(others, n / 10);
       const std::int64_t allocated = test::allocated_bytes(), resident = test::resident_bytes();
       co_await many(others, n);
-      EXPECT_LT(test::allocated_bytes() - allocated, 20'000) << others;  // a waiter that stays were n times its size
+      // A waiter that stays were n times its size; a thread more, where one lost its CPU, is 16'000.
+      EXPECT_LT(test::allocated_bytes() - allocated, 100'000) << others;
       EXPECT_LT(test::resident_bytes() - resident, 2 << 20) << others;
     };
     co_await keep_the_level(10, test::scaled(1'000'000, 10'000));

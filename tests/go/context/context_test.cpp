@@ -17,6 +17,7 @@
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
+#include "gmp/testing.hpp"
 #include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -105,10 +106,10 @@ TEST(ContextGo, ADeadlineEndsIt) {
     co_await ends_by_deadline(with_deadline(background(), begin + 20ms).context, begin, 20ms);
     co_await ends_by_deadline(with_timeout(background(), 10ms).context, begin, 10ms);
     const auto again = Clock::now();
-    auto [c, cancel] = with_timeout(background(), 15ms);
+    auto [c, cancel] = with_deadline(background(), again + 15ms);
     auto [longer, cancel_longer] = with_timeout(c, 1h);
     EXPECT_EQ(longer.deadline(), c.deadline());  // no later than its parent
-    auto [shorter, cancel_shorter] = with_timeout(longer, 10ms);
+    auto [shorter, cancel_shorter] = with_deadline(longer, again + 10ms);
     EXPECT_LT(shorter.deadline(), c.deadline());
     co_await ends_by_deadline(shorter, again, 10ms);
     co_await ends_by_deadline(with_value(longer, key, 1), again, 15ms);
@@ -149,9 +150,9 @@ TEST(ContextGo, ADeadlineBeyondTimeNeverComes) {
   EXPECT_EQ(c.deadline(), std::nullopt);
 }
 
-// XTestCanceledTimeout
+// XTestCanceledTimeout. In virtual time the cancel is not too late.
 TEST(ContextGo, CancelledBeforeItsDeadlineItIsCancelled) {
-  on_executor([]() -> Task<> {
+  testing::run([]() -> Task<> {
     auto [parent, cancel_parent] = with_timeout(background(), 1h);
     auto [c, cancel] = with_timeout(parent, 10ms);
     cancel();
@@ -295,7 +296,7 @@ TEST(ContextGo, ALongLivedParentDoesNotGrow) {
     round();
     const std::int64_t before = test::allocated_bytes();
     for (int i = 0; i < 20; ++i) round();
-    EXPECT_LT(test::allocated_bytes(), before + 20'000);
+    EXPECT_LT(test::allocated_bytes(), before + 100'000);  // a follower that stays were two million; a thread more, where one lost its CPU, is 16'000
     co_return;
   });
 }
@@ -309,7 +310,9 @@ TEST(ContextGo, LayersOfAllKinds) {
       std::vector<std::pair<int, Context>> values;
       std::vector<CancelFunc> cancels;
       std::uint32_t seed = 12345;
+      Clock::time_point begin;
       for (int i = 0; i < 200; ++i) {
+        if (i == 190) begin = Clock::now();  // before the first that ends soon
         seed = seed * 1664525 + 1013904223;
         switch (seed >> 30) {
           case 0: {
@@ -332,7 +335,8 @@ TEST(ContextGo, LayersOfAllKinds) {
         }
       }
       for (const auto& [k, at] : values) EXPECT_TRUE(c.value(keys[k]) != nullptr);
-      EXPECT_FALSE(c.err());
+      const bool early = c.err() && (!by_timeout || Clock::now() - begin < 10ms);
+      EXPECT_FALSE(early);
       if (by_timeout) {
         auto [last, cancel] = with_timeout(c, 10ms);
         co_await last.done().recv();
@@ -420,11 +424,14 @@ TEST(ContextGo, DoneOfOneThatHasEndedIsClosedForAllWhoAsk) {
   }
   std::atomic<std::size_t> asked{0};
   std::atomic<int> open{0};
+  std::atomic<bool> enough{false};  // where others want the CPUs too, each has to wait for its turn each time
+  const auto end = Clock::now() + 5s;
   const auto ask = [&] {
-    for (std::size_t i = 0; i < ended.size(); ++i) {
+    for (std::size_t i = 0; i < ended.size() && !enough; ++i) {
       ++asked;
-      while (asked < 2 * i + 1) std::this_thread::yield();  // the other one is here, too, or nearly so
+      while (asked < 2 * i + 1 && !enough) std::this_thread::yield();  // the other one is here, too, or nearly so
       open += !is_done(ended[i]);
+      if (Clock::now() > end) enough = true;
     }
   };
   std::thread other(ask);

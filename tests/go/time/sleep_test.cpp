@@ -113,7 +113,7 @@ TEST(GoSleep, WhatOverflowsSleepsForEverAndWhatIsNegativeNot) {
     co_await sleep_until(time_point::min());
     co_await sleep_until(time_point{});
     co_await sleep_until(Clock::now());
-    EXPECT_LT(Clock::now() - begin, 1s);
+    EXPECT_LT(Clock::now() - begin, 10s);
   });
   EXPECT_EQ(returned, 0);
 }
@@ -126,7 +126,7 @@ TEST(GoSleep, TenInARowTakeTenTimesAsLong) {
     for (int i = 0; i < 10; ++i) co_await sleep(delta);
     const auto took = Clock::now() - begin;
     EXPECT_GE(took, 10 * delta);
-    EXPECT_LT(took, 2s);
+    EXPECT_LT(took, 5s);
   });
 }
 
@@ -147,7 +147,7 @@ TEST(GoSleep, EachWakesAtItsTimeWhateverTheOrderOfTheirStarts) {
     co_await all_done.wait();
     EXPECT_EQ(early, 0);
     EXPECT_GE(Clock::now() - begin, 27ms);
-    EXPECT_LT(Clock::now() - begin, 2s);
+    EXPECT_LT(Clock::now() - begin, 5s);
   });
 }
 
@@ -200,8 +200,9 @@ TEST(GoSleep, TwoThatWakeEachOtherDoNotStarveIt) {
   run([&]() -> Task<> {
     gomaxprocs(1);
     const auto player = [&stop](Semaphore& mine, Semaphore& other) -> Task<> {
-      while (!stop) {
+      for (bool over = false; !over;) {
         co_await mine.acquire();
+        over = stop;  // before the other one's turn: it sees it, too, and nobody waits for one who has left
         other.release();
       }
     };

@@ -19,6 +19,7 @@
 #include "gmp/go.hpp"
 #include "gmp/select.hpp"
 #include "gmp/sync.hpp"
+#include "gmp/testing.hpp"
 #include "support/child.hpp"
 #include "support/net.hpp"
 #include "support/scale.hpp"
@@ -130,11 +131,12 @@ TEST(ChanHandle, AbsurdCapacitiesAreRefused) {
 
 TEST(ChanHandle, TheLastOneIsNotDroppedWhileSomebodyWaits) {
   const auto died = test::child::run([] {
-    Executor ex({.procs = 1});  // so that who is seen to wait has come to the end of its queueing
+    Executor ex({.procs = 1});
     ex.run([]() -> Task<> {
       auto ch = std::make_unique<Chan<int>>(make_chan<int>());
       go([lent = ch.get()]() -> Task<> { co_await lent->recv(); });
       co_await until_waiting(receiving, 1);
+      co_await select(recv(*ch), otherwise);  // by the channel's lock: who is seen to wait has come to the end of its queueing
       ch.reset();
     });
   });
@@ -348,10 +350,10 @@ TEST(ChanClose, WakesAllWhoWait) {
   });
 }
 
-// On one P what is seen is the order in which they are made ready: the last one is the next to run, the others follow.
+// On one P what is seen is the order in which they are made ready: the last one is the next to run, the others follow. On the calling thread alone, since
+// another one is given the P of a thread that loses its CPU in the midst of the close.
 TEST(ChanClose, WakesThemInTheOrderOfTheirComing) {
-  Executor ex({.procs = 1});
-  ex.run([]() -> Task<> {
+  testing::run([]() -> Task<> {
     constexpr int n = 20;
     for (const bool receivers : {true, false}) {
       const auto reason = receivers ? receiving : sending;

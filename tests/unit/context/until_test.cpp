@@ -158,6 +158,10 @@ TEST(Until, AnAcquireThatIsGivenUpMakesWay) {
     auto [ctx, cancel] = with_cancel(background());
     auto large = spawn([&s](Context c) -> Task<std::error_code> { co_return co_await until(c, s.acquire(2)); }, ctx);
     co_await test::until_waiting(WaitReason::semacquire, 1);
+    while (s.try_acquire()) {  // seen to wait a moment before it is in the queue
+      s.release();
+      co_await yield();
+    }
     auto small = spawn([&s]() -> Task<> { co_await s.acquire(1); });  // behind it
     co_await test::until_waiting(WaitReason::semacquire, 2);
     cancel();
@@ -430,14 +434,22 @@ TEST(UntilNet, EveryOperationOfAConnection) {
     EXPECT_EQ((co_await b.write("x")).value(), 1u);
     EXPECT_EQ((co_await first).value(), 1u);
 
-    // A write that has gone in part says how much.
+    // A write that has gone in part says how much. It is given up when something has come, if not all that fits in between.
     std::vector<char> much(16 << 20);
-    auto [n, err] = co_await timeout(20ms, a.write(much));
-    EXPECT_EQ(err, errc::deadline_exceeded);
+    auto [ctx, cancel] = with_cancel(background());
+    auto some = spawn([b = b, cancel = cancel]() -> Task<std::size_t> {
+      char c[1];
+      const std::size_t came = (co_await b.read(c)).value();
+      cancel();
+      co_return came;
+    });
+    auto [n, err] = co_await until(ctx, a.write(much));
+    EXPECT_EQ(err, errc::canceled);
     EXPECT_GT(n, 0u);
     EXPECT_LT(n, much.size());
     a.close_write();
-    EXPECT_EQ((co_await io::read_all(b)).value().size(), n);
+    const std::size_t came = co_await some;
+    EXPECT_EQ((co_await io::read_all(b)).value().size(), n - came);
 
     EXPECT_EQ(co_await timeout(2ms, a.closed()), errc::deadline_exceeded);
     a.close();
@@ -453,7 +465,9 @@ TEST(UntilNet, ABufferedReaderLosesNothing) {
     auto b = (co_await ln.accept()).value();
     io::BufReader r{a};
     EXPECT_EQ((co_await b.write("half a ")).value(), 7u);
-    EXPECT_EQ((co_await timeout(5ms, r.read_line())).err, errc::deadline_exceeded);
+    do {  // given up as often as it takes until the bytes are there
+      EXPECT_EQ((co_await timeout(5ms, r.read_line())).err, errc::deadline_exceeded);
+    } while (r.buffered() == 0);
     EXPECT_EQ(r.buffered(), 7u);
     EXPECT_EQ((co_await timeout(5ms, r.peek(100))).err, errc::deadline_exceeded);
     EXPECT_EQ((co_await b.write("line\nand more")).value(), 13u);

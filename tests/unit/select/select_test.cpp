@@ -461,7 +461,7 @@ TEST(Select, LosersLeaveNothingBehind) {
     co_await many();
     const std::int64_t before = test::allocated_bytes();
     for (int i = 0; i < 10; ++i) co_await many();
-    EXPECT_LT(test::allocated_bytes() - before, 20'000);
+    EXPECT_LT(test::allocated_bytes() - before, 100'000);  // a waiter that stays were a million; a thread more, where one lost its CPU, is 16'000
     ch.close();
     try {
       co_await sender;
@@ -487,7 +487,9 @@ TEST(Select, AChannelWithManyWaitingSelectsIsClosedInLinearTime) {
     };
     const int n = static_cast<int>(test::scaled(40'000, 2'000));
     co_await close_with(n);
-    const double some = co_await close_with(n / 16), all = co_await close_with(n);
+    const double some = co_await close_with(n / 16);
+    double all = co_await close_with(n);
+    for (int i = 0; i < 2; ++i) all = std::min(all, co_await close_with(n));  // where a lock's holder lost its CPU the others are busy waiting
     EXPECT_LT(all, 64 * some + 0.02);  // quadratic were 256 times as long
   });
 }

@@ -296,22 +296,24 @@ TEST(TimerHeap, SecondRunnerLeavesAtOnceAndTheFirstFiresAll) {
   EXPECT_EQ(heap.run_due(1), 2);
 }
 
-/// A fire that waits until the test lets it go.
+/// A fire that waits until the test lets it go: by a latch that is not its own, for who opens that may still be at it when the Gate is gone.
 struct Gate : Timer {
-  Gate() : Timer(&Gate::wait) {}
+  explicit Gate(std::latch& open) : Timer(&Gate::wait), go_on(open) {}
   static void wait(Timer* timer, std::int64_t) noexcept {
     auto* self = static_cast<Gate*>(timer);
     self->begun.count_down();
     self->go_on.wait();
     self->done = true;
   }
-  std::latch begun{1}, go_on{1};
+  std::latch begun{1};
+  std::latch& go_on;
   std::atomic<bool> done{false};
 };
 
 TEST(TimerHeap, RemoveSyncWaitsForTheFireThatHasBegun) {
   TimerHeap heap;
-  auto gate = std::make_unique<Gate>();
+  std::latch go_on{1};
+  auto gate = std::make_unique<Gate>(go_on);
   TestTimer other;
   heap.add(gate.get(), 1);
   heap.add(&other, 1);
@@ -328,7 +330,7 @@ TEST(TimerHeap, RemoveSyncWaitsForTheFireThatHasBegun) {
   });
   while (!waiting) std::this_thread::yield();
   std::this_thread::sleep_for(5ms);  // not for order: gives the remover time to reach its futex, the rarer way
-  gate->go_on.count_down();
+  go_on.count_down();
   remover.join();
   runner.join();
 }
@@ -342,7 +344,9 @@ TEST(TimerHeap, RemoveSyncBeatsATickerThatAddsItselfAgain) {
       if (heap.run_due(now.fetch_add(1)) == 0) std::this_thread::yield();
     }
   });
-  for (std::int64_t round = test::scaled(200, 50); round > 0; --round) {  // each takes 10 ms: the runner hardly ever lets go
+  // Each takes 10 ms: the runner hardly ever lets go. Where others want the CPUs too, it takes ten times as long, and fewer must do.
+  const auto enough = std::chrono::steady_clock::now() + 5s;
+  for (std::int64_t round = test::scaled(200, 50); round > 0 && std::chrono::steady_clock::now() < enough; --round) {
     auto ticker = std::make_unique<Ticker>(1);
     heap.add(ticker.get(), now.load());
     while (ticker->ticks.load() < 3) std::this_thread::yield();
@@ -370,11 +374,13 @@ TEST(TimerHeap, EachAddEndsOnceUnderThreads) {
   std::atomic<std::int64_t> now{0};
   std::atomic<bool> stop{false};
   std::atomic<std::int64_t> added{0}, removed{0}, fired{0}, ran{0};
+  const auto enough = std::chrono::steady_clock::now() + 5s;  // where others want the CPUs too, each round waits for threads that have lost theirs
   std::vector<std::thread> threads;
   for (std::uint64_t t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       Random random(seed + t);
-      for (int round = 0; round < rounds; ++round) {
+      // And until both ways out have been gone: the runners may come late.
+      for (int round = 0; (round < rounds && std::chrono::steady_clock::now() < enough) || fired == 0 || removed == 0; ++round) {
         std::deque<Counted> timers(1 + random.below(8));
         for (Counted& timer : timers) {
           heaps[random.below(2)].add(&timer, now.load() + random.below(20));

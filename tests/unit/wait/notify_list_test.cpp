@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "gmp/detail/base/random.hpp"
 #include "support/scale.hpp"
@@ -15,6 +18,8 @@
 
 namespace gmp::detail::notify_list_test {
 namespace {
+
+using namespace std::chrono_literals;
 
 struct Sleeper : Waiter {
   explicit Sleeper(int id = 0) : id_(id) { thread_ = &parker_; }
@@ -88,20 +93,23 @@ TEST(NotifyList, WhoWasWithdrawnBeforeJoiningDoesNotJoin) {
 TEST(NotifyList, ThreadsAreEachWokenOnce) {
   constexpr int threads = 4;
   const std::int64_t rounds = test::scaled(2000, 100);
+  const auto enough = std::chrono::steady_clock::now() + 5s;  // where others want the CPUs too, who is woken has to wait for his turn each time
   NotifyList list;
   std::atomic<std::int64_t> woken{0};
+  std::atomic<int> at_it{threads};
   std::vector<std::thread> all;
   for (int t = 0; t < threads; ++t) {
     all.emplace_back([&] {
-      for (std::int64_t i = 0; i < rounds; ++i) {
+      for (std::int64_t i = 0; i < rounds && std::chrono::steady_clock::now() < enough; ++i) {
         Sleeper w;
         ASSERT_TRUE(list.join(w));
         w.parker_.park();
         ++woken;
       }
+      --at_it;
     });
   }
-  while (woken.load() < threads * rounds) {
+  while (at_it.load() > 0) {
     list.notify_one();
     if (woken.load() % 7 == 0) list.notify_all();
     std::this_thread::yield();

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
@@ -47,6 +49,8 @@ struct SemaRootVerifier {
 
 namespace gmp::detail::sema_test {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// A waiter of no thread: its parker remembers that it was woken.
 struct Sleeper : SemaWaiter {
@@ -239,17 +243,22 @@ TEST(Sema, ThreadsNeverLoseAPermit) {
 TEST(Sema, WithdrawnOrGrantedNeverBothNeverNeither) {
   const std::int64_t rounds = test::scaled(20'000, 1000);
   Sema sema;
+  constexpr int over = -1;
   std::atomic<int> turn{0};
+  const auto enough = std::chrono::steady_clock::now() + 5s;  // where others want the CPUs too, each has to wait for its turn each time
   // One releases, one withdraws the same waiter, at the same time; what is left over says who was first.
   std::thread releaser([&] {
     for (std::int64_t i = 0; i < rounds; ++i) {
-      while (turn.load() != 2 * i + 1) std::this_thread::yield();
+      while (turn.load() != 2 * i + 1) {
+        if (turn.load() == over) return;
+        std::this_thread::yield();
+      }
       sema.release();
       turn.store(static_cast<int>(2 * i + 2));
     }
   });
   std::int64_t withdrawn = 0;
-  for (std::int64_t i = 0; i < rounds; ++i) {
+  for (std::int64_t i = 0; i < rounds && std::chrono::steady_clock::now() < enough; ++i) {
     Sleeper w(sema, 0);
     ASSERT_FALSE(sema.acquire_or_queue(w, false, &yes));
     turn.store(static_cast<int>(2 * i + 1));
@@ -266,6 +275,7 @@ TEST(Sema, WithdrawnOrGrantedNeverBothNeverNeither) {
     Sleeper drain(sema, 1);
     ASSERT_TRUE(sema.acquire_or_queue(drain, false, &yes));
   }
+  turn.store(over);
   releaser.join();
   RecordProperty("withdrawn", static_cast<int>(withdrawn));
 }
