@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "gmp/debug.hpp"
 #include "gmp/executor.hpp"
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
@@ -103,19 +104,26 @@ TEST(Gomaxprocs, RaisedAnIdleExecutorSleeps) {
     ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
   };
+  const auto begin = std::chrono::steady_clock::now();
   const auto before = cpu();
   std::this_thread::sleep_for(300ms);
-  EXPECT_LT(cpu() - before, 100ms);
+  const auto used = cpu() - before;
+  EXPECT_LT(used, (std::chrono::steady_clock::now() - begin) / 3);  // 100 ms, if nobody holds us up
   stop = true;
 }
 
 TEST(Gomaxprocs, LoweredOnlySoManyRunAtOnce) {
-  Executor ex({.procs = 4});
-  ex.run([]() -> Task<> {
+  Executor ex({.procs = 4, .max_hogs = 0});  // who is held up by the system is not to lose its P: another would run beside it
+  ex.run([&ex]() -> Task<> {
     bool together = co_await run_together(4);
     EXPECT_TRUE(together);
     gomaxprocs(1);
-    co_await sleep(20ms);  // who runs may finish
+    const auto retired = [&ex] {
+      int n = 0;
+      for (const debug::ProcStats& one : debug::stats(&ex).per_proc) n += one.state == debug::ProcState::retired;
+      return n;
+    };
+    while (retired() < 3) co_await sleep(1ms);  // who runs may finish
     std::atomic<int> running{0};
     std::atomic<int> most{0};
     auto body = [&]() -> Task<> {

@@ -39,13 +39,16 @@ Task<long> leaves(int depth, int parks_every, std::atomic<int>& turns) {
 }
 
 TEST(Fork, ChildrenThatDoNotParkAreNoGoroutines) {
-  Executor ex({.procs = 1});
+  Executor ex({.procs = 1, .max_hogs = 0});
   ex.run([&ex]() -> Task<> {
-    const std::uint64_t before = debug::stats(&ex).spawned;
+    const debug::Stats before = debug::stats(&ex);
     std::atomic<int> turns{0};
     const long n = co_await leaves(10, 0, turns);
     EXPECT_EQ(n, 1024);
-    EXPECT_EQ(debug::stats(&ex).spawned, before);
+    const debug::Stats after = debug::stats(&ex);
+    // None, as long as it is one slice. Where that ends, for the system has held us up, those on the way down get Gs, and what they have left one each.
+    const std::uint64_t turns_of_the_p = after.per_proc[0].ticks - before.per_proc[0].ticks;
+    EXPECT_LE(after.spawned - before.spawned, turns_of_the_p * (10 + 1));
   });
 }
 
@@ -55,7 +58,8 @@ TEST(Fork, EachHasAnIdOfItsOwnAboveItsParentsThoughItIsNoGoroutine) {
     const std::uint64_t mine = this_g::id();
     auto [a, b] = co_await all(who(), who());
     EXPECT_GT(a, mine);
-    EXPECT_GT(b, a);
+    EXPECT_GT(b, mine);
+    EXPECT_NE(a, b);  // the second may be begun first, if the system holds us up
     EXPECT_EQ(this_g::id(), mine);
   });
 }
@@ -89,7 +93,7 @@ TEST(Fork, ItKeepsItsIdWhenItParks) {
 }
 
 TEST(Fork, AGuestsNameIsItsOwn) {
-  Executor ex({.procs = 1});
+  Executor ex({.procs = 1, .max_hogs = 0});  // one at a time: who has ended is off its M before its joiner goes on
   ex.run([&ex]() -> Task<> {
     this_g::set_name("host");
     auto child = [&ex](const char* name, bool parks) -> Task<std::string> {
@@ -145,8 +149,9 @@ TEST(Fork, AsDeepAsYouLike) {
 // The first computes until the second has run: some other thread must take that out of the list.
 void runs_beside(int procs) {
   Executor ex({.procs = procs});
+  int elsewhere = 0;
   for (int round = 0; round < 10; ++round) {
-    ex.run([]() -> Task<> {
+    elsewhere += ex.run([]() -> Task<bool> {
       std::atomic<bool> ran{false};
       std::thread::id first{}, second{};
       auto computes = [&]() -> Task<> {
@@ -160,35 +165,38 @@ void runs_beside(int procs) {
         co_return;
       };
       co_await all(computes(), is_waited_for());
-      EXPECT_NE(first, second);
+      co_return first != second;
     });
   }
+  EXPECT_GT(elsewhere, 0);  // not each time: a joiner that the system held up gives way before its first child, and the second may be begun there first
 }
 TEST(Fork, AnotherThreadTakesWhatAComputingChildKeepsFromItsJoiner) { runs_beside(4); }
 TEST(Fork, AlsoWithOneP) { runs_beside(1); }
 
 TEST(Fork, ChildrenOfASliceEachShareThePWithOthers) {
-  Executor ex({.procs = 1});
+  Executor ex({.procs = 1, .max_hogs = 0});  // the P is not taken from them: they give way
   ex.run([]() -> Task<> {
-    bool over = false;
-    int turns = 0;
+    constexpr int enough = 3;
+    std::atomic<bool> over{false};
+    std::atomic<int> turns{0};
     auto other = spawn([&]() -> Task<> {
       while (!over) {
         ++turns;
         co_await yield();
       }
     });
+    const auto give_up = std::chrono::steady_clock::now() + 10s;
     std::vector<Task<>> tasks;
-    for (int i = 0; i < 200; ++i) {
-      tasks.push_back([]() -> Task<> {
-        test::burn(500us);
+    for (int i = 0; i < 20'000; ++i) {
+      tasks.push_back([](const std::atomic<int>& seen, std::chrono::steady_clock::time_point end) -> Task<> {
+        if (seen < enough && std::chrono::steady_clock::now() < end) test::burn(500us);
         co_return;
-      }());
+      }(turns, give_up));
     }
     co_await all(std::move(tasks));
+    EXPECT_GE(turns, enough);
     over = true;
     co_await other;
-    EXPECT_GE(turns, 3);  // 100 ms are ten slices
   });
 }
 
@@ -196,14 +204,14 @@ TEST(Fork, StoppedInTheMiddleNothingIsLeft) {
   for (int procs : {1, 4}) {
     std::atomic<int> alive{0}, begun{0};
     {
-      Executor ex({.procs = procs});
-      auto child = [&](Probe held, int i) -> Task<> {
+      auto child = [&](Probe held, int i) -> Task<> {  // outlives the executor: some begin just before the stop
         Probe local(alive);
         ++begun;
         test::burn(200us);
         if (i % 7 == 0) co_await sleep(1h);
         EXPECT_EQ(held.value(), i);
       };
+      Executor ex({.procs = procs});
       ex.go([&]() -> Task<> {
         auto group = [&]() -> Task<> {
           std::vector<Task<>> tasks;
