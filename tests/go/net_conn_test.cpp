@@ -84,6 +84,8 @@ TEST(GoNetConn, ListenerClose) {
   on_executor([]() -> Task<> {
     const net::Listener ln = net::listen("tcp", "127.0.0.1:0").value();
     const std::string address = ln.addr().to_string();
+    const net::Conn out = (co_await net::dial("tcp", address)).value();
+    const net::Conn in = (co_await ln.accept()).value();  // while it lives the system gives its port to no listener of another process
     EXPECT_FALSE(ln.close());
     EXPECT_EQ(ln.close(), errc::closed);
     const auto accepted = co_await ln.accept();

@@ -195,10 +195,14 @@ TEST(Deadline, APastOneThatIsTakenBackAtOnceIsAsIfItHadNotBeen) {
     for (int round = 0; round < 100; ++round) {
       auto reader = spawn(read_once(pair.a));
       co_await until_parked_or_done(reader);
+      const auto begin = Clock::now();
+      co_await yield();  // a time slice begins
       pair.a.set_deadline(Clock::now());
       pair.a.set_deadline(time_point{});
+      const bool in_time = Clock::now() - begin < 10ms;  // else the P may have gone to another thread, and the reader have run there
       static_cast<void>((co_await pair.b.write("x")).value());
-      const auto read = co_await reader;
+      auto read = co_await reader;
+      if (!in_time && read.err == errc::timeout) read = co_await read_once(pair.a);
       EXPECT_EQ(read.message(), "");
       EXPECT_EQ(read.get<0>(), 1u);
     }
@@ -292,9 +296,10 @@ TEST(Deadline, NoByteIsLostAtTheBorder) {
   on_executor([]() -> Task<> {
     const ConnPair pair = co_await conn_pair();
     const int n = static_cast<int>(test::scaled(1000, 100));
-    const auto write_all = [n](net::Conn conn) -> Task<> {
-      for (int i = 0; i < n; ++i) {
-        const char byte = static_cast<char>(i);
+    std::atomic<int> sent{0}, timeouts{0};
+    const auto write_all = [&, n](net::Conn conn) -> Task<> {
+      for (; sent < n || timeouts == 0; ++sent) {  // a reader that was held up finds them all there: then it goes on
+        const char byte = static_cast<char>(sent);
         static_cast<void>((co_await conn.write(std::string_view(&byte, 1))).value());
         co_await sleep(50us);
       }
@@ -302,7 +307,6 @@ TEST(Deadline, NoByteIsLostAtTheBorder) {
     };
     auto writer = spawn(write_all, pair.b);
     int got = 0;
-    int timeouts = 0;
     bool in_order = true;
     char buffer[64];
     for (;;) {
@@ -317,9 +321,8 @@ TEST(Deadline, NoByteIsLostAtTheBorder) {
       }
     }
     co_await writer;
-    EXPECT_EQ(got, n);
+    EXPECT_EQ(got, sent);
     EXPECT_TRUE(in_order);
-    EXPECT_GT(timeouts, 0);
   });
 }
 

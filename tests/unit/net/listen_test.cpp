@@ -208,6 +208,8 @@ TEST(Listen, ThePortIsFreeAtOnceAfterClose) {
 TEST(Listen, NobodyConnectsAfterClose) {
   on_executor([]() -> Task<> {
     const net::Listener ln = net::listen("tcp", "127.0.0.1:0").value();
+    const net::Conn out = (co_await net::dial("tcp", ln.addr().to_string())).value();
+    const net::Conn in = (co_await ln.accept()).value();  // while it lives the system gives its port to no listener of another process
     EXPECT_FALSE(ln.close());
     const auto r = co_await net::dial("tcp", ln.addr().to_string());
     EXPECT_EQ(r.err, std::errc::connection_refused);

@@ -225,7 +225,10 @@ TEST(Packet, CloseEndsAParkedReadAndTheRestSaysClosed) {
       EXPECT_EQ(sent.err, errc::closed);
       const auto nowhere = co_await a.write_to("x", net::Addr());
       EXPECT_EQ(nowhere.err, errc::closed) << nowhere.message();
-      EXPECT_EQ(net::listen_packet("udp", a.local_addr().to_string()).err, std::error_code());  // its port is free
+      // Its port is free: a ring's read may hold it for a moment more, until the kernel has put it away in the thread that began it.
+      std::error_code taken = net::listen_packet("udp", a.local_addr().to_string()).err;
+      for (; taken == std::errc::address_in_use; taken = net::listen_packet("udp", a.local_addr().to_string()).err) co_await yield();
+      EXPECT_EQ(taken, std::error_code());
     }
     const net::PacketConn none;
     const auto read = co_await read_once(none);
@@ -292,7 +295,9 @@ TEST(PacketDial, ReadsAndWritesOneEach) {
 
 TEST(PacketDial, NobodyThere) {
   on_executor([]() -> Task<> {
-    const net::Addr gone = udp().local_addr();
+    // Its port is a connected one's, that takes from one address only: so it is given to nobody else, the next one that dials included.
+    const net::Conn deaf = (co_await net::dial("udp", "127.0.0.1:9")).value();
+    const net::Addr gone = deaf.local_addr();
     const net::Conn conn = (co_await net::dial("udp", gone.to_string())).value();
     auto reader = spawn(test::read_once(conn));
     co_await until_parked(1);
@@ -366,7 +371,7 @@ TEST(Unixgram, AWriterWaitsForRoomAndNoneIsLost) {
     const net::Addr address = reader.local_addr();
     EXPECT_EQ(address.to_string(), to);
     EXPECT_EQ(address.network(), "unixgram");
-    const int n = static_cast<int>(test::scaled(4'000, 400));
+    const int n = static_cast<int>(test::scaled(4'000, 2'000));  // more than any system's queue holds
     std::vector<JoinHandle<void>> writers;
     const auto write = [&](int first) -> Task<> {
       const net::Conn conn = (co_await net::dial("unixgram", to)).value();
@@ -392,7 +397,7 @@ TEST(Unixgram, AWriterToAnAddressWaitsToo) {
     const std::string name = "@gmpcoro-full-" + std::to_string(::getpid());
     const net::PacketConn reader = net::listen_packet("unixgram", name).value();
     const net::PacketConn writer = net::listen_packet("unixgram", name + "w").value();
-    const int n = static_cast<int>(test::scaled(1'000, 100));
+    const int n = static_cast<int>(test::scaled(1'000, 600));  // more than any system's queue holds
     auto writing = spawn([&]() -> Task<> {
       for (int i = 0; i < n; ++i) {
         const auto wrote = co_await writer.write_to(std::to_string(i), reader.local_addr());
@@ -400,9 +405,13 @@ TEST(Unixgram, AWriterToAnAddressWaitsToo) {
       }
     });
     co_await until_parked(1);
-    const std::clock_t before = std::clock();
-    co_await sleep(50ms);
-    EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 40);  // 25 ms of CPU: it naps
+    std::clock_t used = CLOCKS_PER_SEC;
+    for (int i = 0; i < 10 && used >= CLOCKS_PER_SEC / 40; ++i) {  // the least of some: what others take of a CPU meanwhile may be counted as ours
+      const std::clock_t before = std::clock();
+      co_await sleep(50ms);
+      used = std::clock() - before;
+    }
+    EXPECT_LT(used, CLOCKS_PER_SEC / 40);  // 25 ms of CPU: it naps
     EXPECT_FALSE(writing.done());
     for (int i = 0; i < n; ++i) {
       const auto got = co_await next_datagram(reader);
@@ -410,9 +419,16 @@ TEST(Unixgram, AWriterToAnAddressWaitsToo) {
     }
     co_await writing;
     // Full once more: and it can be given up, and closed.
-    std::error_code err;
-    while (!err) err = (co_await timeout(5ms, writer.write_to("x", reader.local_addr()))).err;
-    EXPECT_EQ(err, errc::deadline_exceeded);
+    auto [ctx, cancel] = with_cancel(background());
+    auto filling = spawn([&, ctx = ctx]() -> Task<std::error_code> {
+      std::error_code err;
+      while (!err) err = (co_await until(ctx, writer.write_to("x", reader.local_addr()))).err;
+      co_return err;
+    });
+    co_await until_parked(1);
+    cancel();
+    const auto given_up = co_await filling;
+    EXPECT_EQ(given_up, errc::canceled);
     writer.set_write_deadline(Clock::now() + 1ms);
     const auto late = co_await writer.write_to("x", reader.local_addr());
     EXPECT_EQ(late.err, errc::timeout);

@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -169,6 +170,7 @@ class PollerTest : public ::testing::TestWithParam<Kind> {
     poller_->submit(&op);
     return finish(op);
   }
+  static constexpr int vain_max = 20;  // polls that woke for no reason: see below
   /// A poll may wake for no reason (the kernel takes down the ring of the test before by interrupting this thread, some times in a row), not for ever.
   static bool sleeps_through(Poller& poller, Bell& bell, std::int64_t timeout_ns) {
     const auto give_up = Clock::now() + 10s;
@@ -368,11 +370,9 @@ TEST_P(PollerTest, ConnectIsRefusedOrWaits) {
   Fd nobody = tcp_socket();
   sockaddr_in closed = loopback(0);
   socklen_t size = sizeof closed;
-  {
-    Fd bound = tcp_socket();
-    ASSERT_EQ(::bind(bound, reinterpret_cast<sockaddr*>(&closed), size), 0);
-    ASSERT_EQ(::getsockname(bound, reinterpret_cast<sockaddr*>(&closed), &size), 0);
-  }
+  Fd bound = tcp_socket();  // it does not listen, and nobody else gets the port
+  ASSERT_EQ(::bind(bound, reinterpret_cast<sockaddr*>(&closed), size), 0);
+  ASSERT_EQ(::getsockname(bound, reinterpret_cast<sockaddr*>(&closed), &size), 0);
   Op refused(IoKind::connect, nobody, &closed, sizeof closed);
   EXPECT_EQ(perform(refused), -ECONNREFUSED);
 
@@ -523,9 +523,13 @@ TEST_P(PollerTest, TimeoutsAreNotEarly) {
   for (const std::int64_t timeout : {std::int64_t{1}, std::int64_t{50'000}, std::int64_t{300'000}, ms, 3 * ms + 1}) {
     EXPECT_TRUE(sleeps_through(*poller_, bell_, timeout)) << timeout;
   }
-  const auto begin = Clock::now();
-  EXPECT_EQ(poller_->poll(0, &bell_), nullptr);
-  EXPECT_LT(Clock::now() - begin, 50ms);
+  Clock::duration shortest = 1h;  // of some: in any one of them this thread may lose its CPU
+  for (int i = 0; i < 20; ++i) {
+    const auto begin = Clock::now();
+    EXPECT_EQ(poller_->poll(0, &bell_), nullptr);
+    shortest = std::min(shortest, Clock::now() - begin);
+  }
+  EXPECT_LT(shortest, 50ms);
 }
 
 TEST_P(PollerTest, ARingBeforeSleepingPreventsIt) {
@@ -554,13 +558,14 @@ TEST_P(PollerTest, ARingEndsTheSleepOfWhoeverSleeps) {
     int polls = 0;
     for (; !rung; ++polls) EXPECT_EQ(poller_->poll(never_ms * ms, &bell), nullptr);
     EXPECT_LT(Clock::now() - begin, 5s);
-    EXPECT_LE(polls, 5);  // a bell that was rung before is readable when it is armed: one vain wake
+    EXPECT_LE(polls, vain_max);  // a bell that was rung before is readable when it is armed: one vain wake
     ringer.join();
   }
   poller_.reset();
 }
 
 TEST_P(PollerTest, ASleeperIsNotWokenByTheBellOfAnEarlierOne) {
+  constexpr int rings = 100;
   Bell other;
   poller_->poll(1, &other);   // its M slept here once,
   poller_->poll(1, &bell_);   // and this one after it
@@ -572,7 +577,7 @@ TEST_P(PollerTest, ASleeperIsNotWokenByTheBellOfAnEarlierOne) {
   });
   std::thread ringer([&] {
     const auto limit = Clock::now() + std::chrono::milliseconds(never_ms);
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < rings; ++i) {
       const int before = woken;
       other.ring();
       while (woken == before && Clock::now() < limit) std::this_thread::yield();
@@ -580,8 +585,8 @@ TEST_P(PollerTest, ASleeperIsNotWokenByTheBellOfAnEarlierOne) {
     bell_.ring();
   });
   int polls = 0;
-  for (const auto begin = Clock::now(); woken < 20 && Clock::now() - begin < 10s; ++polls) poller_->poll(never_ms * ms, &bell_);
-  EXPECT_LE(polls, 5);
+  for (const auto begin = Clock::now(); woken < rings && Clock::now() - begin < 10s; ++polls) poller_->poll(never_ms * ms, &bell_);
+  EXPECT_LE(polls, vain_max);
   ringer.join();
   stop = true;
   other.ring();
@@ -782,18 +787,24 @@ TEST_P(PollerTest, ADescriptorThatIsUsedElsewhereStopsWakingThisPoller) {
     poller_->poll(1, &bell_);
     ASSERT_EQ(::recv(pair.a_, &byte, 1, MSG_DONTWAIT), 1);
   }
-  int slept = 0;
-  for (int i = 0; i < 5; ++i) {
-    std::thread writer([&] {
+  std::atomic<bool> over{false};
+  std::thread user([&] {  // and goes on, each ms
+    while (!over) {
       std::this_thread::sleep_for(1ms);
+      char other = 0;
       EXPECT_EQ(::write(pair.b_, "x", 1), 1);
-    });
-    const auto begin = Clock::now();
-    poller_->poll(10 * ms, &bell_);
-    slept += Clock::now() - begin >= 10ms ? 1 : 0;
-    writer.join();
+      EXPECT_EQ(::recv(pair.a_, &other, 1, MSG_DONTWAIT), 1);
+    }
+  });
+  int vain = 0;
+  for (auto begin = Clock::now(); vain <= vain_max; ++vain, begin = Clock::now()) {
+    EXPECT_EQ(poller_->poll(20 * ms, &bell_), nullptr);
+    if (Clock::now() - begin >= 20ms) break;
   }
-  EXPECT_GE(slept, 3);
+  EXPECT_LE(vain, vain_max);
+  over = true;
+  user.join();
+  ASSERT_EQ(::write(pair.b_, "x", 1), 1);
   op.set(IoKind::recv, pair.a_, &byte, 1);
   op.poll_first_ = true;
   EXPECT_EQ(perform(op), 1);  // and it works here when it comes back
