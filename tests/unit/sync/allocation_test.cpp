@@ -1,8 +1,8 @@
 // tests/unit/sync/allocation_test.cpp — parking allocates nothing: waiters live in the coroutine frames.
 // Go: none (it takes sudogs from a cache).  Room: sync (floor 5).
 //
-// The binary's operator new is replaced here, and counts on the threads that ask for it: the Ms of one executor. Not under sanitizers, whose
-// own allocator it would hide.
+// The binary's operator new is replaced here, and counts on the threads that ask for it: the Ms of one executor. No M loses its P (max_hogs), for the
+// next one allocates what it needs once. Not under sanitizers, whose own allocator the counter would hide.
 #include <gtest/gtest.h>
 
 #include "support/memory.hpp"
@@ -31,7 +31,7 @@ using test::allocations;
 using test::counted;
 
 TEST(Allocation, TheCounterCounts) {
-  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  Executor ex({.procs = 1, .max_hogs = 0, .on_thread_start = [] { counted = true; }});
   ex.run([] {
     const long before = allocations;
     const auto some = std::make_unique<int[]>(1000);
@@ -40,7 +40,7 @@ TEST(Allocation, TheCounterCounts) {
 }
 
 TEST(Allocation, GivingUpNeedsNone) {
-  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  Executor ex({.procs = 1, .max_hogs = 0, .on_thread_start = [] { counted = true; }});
   ex.run([]() -> Task<> {
     Mutex mu;
     co_await mu.lock();
@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(All, AllocationOfParking, ::testing::Values(1, 2, 4));
 
 TEST_P(AllocationOfParking, IsNone) {
   constexpr int gs = 8, rounds = 60, warm = 20;
-  Executor ex({.procs = GetParam(), .on_thread_start = [] { counted = true; }});
+  Executor ex({.procs = GetParam(), .max_hogs = 0, .on_thread_start = [] { counted = true; }});
   ex.run([&]() -> Task<> {
     Mutex mu;
     RWMutex rw;
@@ -143,7 +143,7 @@ TEST_P(AllocationOfParking, IsNone) {
 
 // A round trip over channels, parked or not, and a select of eight cases, parked or not.
 TEST(Allocation, ChannelsAndSelectsAllocateNothing) {
-  Executor ex({.procs = 1, .on_thread_start = [] { counted = true; }});
+  Executor ex({.procs = 1, .max_hogs = 0, .on_thread_start = [] { counted = true; }});
   ex.run([]() -> Task<> {
     const auto there = make_chan<long>(), back = make_chan<long>(4), never = make_chan<long>();
     const auto texts = make_chan<std::unique_ptr<int>>(1);

@@ -28,6 +28,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::Journal;
+using test::until_in_cond;
 using test::until_parked;
 using test::until_true;
 
@@ -104,7 +105,7 @@ TEST(Cond, ASignalThatNobodyWaitsForIsLost) {
       woken = true;
     };
     auto h = spawn(waiter);
-    co_await until_parked(1, waits);
+    co_await until_in_cond(1, mu);
     co_await sleep(1ms);
     EXPECT_FALSE(woken);
     cond.signal();
@@ -165,7 +166,7 @@ TEST(Cond, WaitUnlocksTheMutexAndHasItAgainAfter) {
     };
     auto h = spawn(waiter);
     co_await until_parked(1, waits);
-    EXPECT_TRUE(mu.try_lock());
+    co_await mu.lock();  // for ever, if it was not unlocked; it says that it waits a little before that
     cond.signal();
     co_await until_parked(1, "sync.Mutex.Lock");  // notified, and waits for the mutex
     EXPECT_FALSE(has_it);
@@ -212,7 +213,7 @@ TEST(Cond, APlainThreadAndAGoroutineWaitInOneQueue) {
     journal.note(i);
   };
   auto first = ex.spawn(waiter, 1);
-  test::wait_until_parked(ex, 1, waits);
+  test::wait_until_in_cond(ex, 1, mu);
   test::PlainThread thread([&] {
     mu.lock_blocking();
     cond.wait_blocking();
@@ -221,7 +222,7 @@ TEST(Cond, APlainThreadAndAGoroutineWaitInOneQueue) {
   });
   thread.wait_until_asleep();
   auto third = ex.spawn(waiter, 3);
-  test::wait_until_parked(ex, 2, waits);
+  test::wait_until_in_cond(ex, 2, mu);
   cond.signal();
   first.get();
   cond.signal();
@@ -241,13 +242,13 @@ TEST(Cond, BroadcastReachesAllKindsOfWaiters) {
   };
   auto a = ex.spawn(waiter);
   auto b = other.spawn(waiter);
+  test::wait_until_in_cond(ex, 1, mu);
+  test::wait_until_in_cond(other, 1, mu);
   test::PlainThread thread([&] {
-    mu.lock_blocking();
+    mu.lock_blocking();  // nobody has it: where this thread sleeps is in the Cond
     cond.wait_blocking();
     mu.unlock();
   });
-  test::wait_until_parked(ex, 1, waits);
-  test::wait_until_parked(other, 1, waits);
   thread.wait_until_asleep();
   cond.broadcast();
   a.get();
@@ -305,7 +306,7 @@ TEST(Cond, DestroyedWhileSomebodyWaitsIsFatal) {
       };
       go(waiter, cond.get());
       go(waiter, cond.get());
-      co_await until_parked(2, waits);
+      co_await until_in_cond(2, mu);
       cond.reset();
     });
   });

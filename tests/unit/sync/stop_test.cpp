@@ -162,9 +162,10 @@ TEST(SyncStop, GoroutinesParkedInEachOthersFramesOlderAndNewerAreDestroyedCleanl
 // What a destructor of the stopping executor gives back wakes gs of others and plain threads, and none of its own.
 class SyncStopWakes : public ::testing::Test {
  protected:
-  // holder: run on the executor that will be stopped; must come to sleep 24 h. same: waits there, and must not go on.
+  // holder: run on the executor that will be stopped; must come to sleep 24 h. waiter: waits there, and must not go on, and on another one.
+  // conds: the Mutex of the Cond that they wait for, if it is one.
   template <class Holder, class Waiter, class Blocking>
-  void expect_handed_on(Holder holder, Waiter waiter, Blocking blocking_waiter, const char* reason) {
+  void expect_handed_on(Holder holder, Waiter waiter, Blocking blocking_waiter, const char* reason, Mutex* conds = nullptr) {
     auto ex = std::make_unique<Executor>(Options{.procs = 2});
     std::atomic<bool> own_went_on{false};
     Executor other({.procs = 1});
@@ -177,6 +178,7 @@ class SyncStopWakes : public ::testing::Test {
     test::wait_until_parked(*ex, 1, reason);
     auto h = other.spawn(waiter);
     test::wait_until_parked(other, 1, reason);
+    if (conds != nullptr) test::wait_until_in_cond(other, 1, *conds);
     test::PlainThread thread(blocking_waiter);
     thread.wait_until_asleep();
     ex.reset();
@@ -285,7 +287,7 @@ TEST_F(SyncStopWakes, BroadcastOfACond) {
         cond.wait_blocking();
         mu.unlock();
       },
-      "sync.Cond.Wait");
+      "sync.Cond.Wait", &mu);
   EXPECT_TRUE(mu.try_lock());
   mu.unlock();
 }
@@ -370,9 +372,9 @@ TEST(SyncStop, ASignalOfAStoppedGoroutineIsPassedOn) {
       co_await cond.wait();
     };
     ex->go(waiter);
-    test::wait_until_parked(*ex, 1, "sync.Cond.Wait");
+    test::wait_until_in_cond(*ex, 1, mu);
     auto h = other.spawn(waiter);
-    test::wait_until_parked(other, 1, "sync.Cond.Wait");
+    test::wait_until_in_cond(other, 1, mu);
     ASSERT_TRUE(mu.try_lock());
     cond.signal();  // to the first, which cannot have the mutex
     test::wait_until_parked(*ex, 1, "sync.Mutex.Lock");
