@@ -27,6 +27,7 @@
 #include "support/child.hpp"
 #include "support/text.hpp"
 #include "support/waiting.hpp"
+#include "unit/sync/parked.hpp"
 
 namespace gmp::profile_test {
 namespace {
@@ -188,7 +189,7 @@ Task<> contend() {
   WaitGroup all;
   co_await mu.lock();
   for (int i = 0; i < waiters; ++i) all.go(lock_outer, std::ref(mu));
-  co_await until_waiting(detail::WaitReason::mutex_lock, waiters);
+  co_await test::until_parked(waiters, "sync.Mutex.Lock");  // queued: who says that he waits, and is late to queue, may find it free
   co_await gmp::sleep(held);
   mu.unlock();
   co_await all.wait();

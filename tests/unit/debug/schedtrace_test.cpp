@@ -1,9 +1,12 @@
 // tests/unit/debug/schedtrace_test.cpp — GMPDEBUG=schedtrace: Go's lines, at the interval that was asked for, and no work in between.
 // Go: runtime/runtime-gdb_test.go has none; the lines are those of GODEBUG=schedtrace=…,scheddetail=1.  Room: debug (floor 6).
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <regex>
@@ -17,6 +20,8 @@
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
 #include "support/child.hpp"
+#include "support/cpu.hpp"
+#include "support/text.hpp"
 
 namespace gmp::schedtrace_test {
 namespace {
@@ -38,18 +43,64 @@ const std::regex& summary() {
   return form;
 }
 
+/// In a child: what it prints to stderr comes by here on its way to the parent, so that the child can wait for it. A line is late when the thread that
+/// prints it has no CPU. Outlives the executors.
+class Printed {
+ public:
+  Printed() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
+    reader_ = ends[0];
+    stderr_ = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    ::dup2(ends[1], STDERR_FILENO);
+    ::close(ends[1]);
+  }
+  Printed(const Printed&) = delete;
+  Printed& operator=(const Printed&) = delete;
+  ~Printed() {
+    ::dup2(stderr_, STDERR_FILENO);
+    ::close(stderr_);
+    ::close(reader_);
+  }
+  /// Until what has been printed is enough. If it never is, the parent ends us.
+  template <class F>
+  void wait_until(F enough) {
+    while (!enough(text_)) {
+      char some[4096];
+      const ssize_t n = ::read(reader_, some, sizeof some);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0 || ::write(stderr_, some, static_cast<std::size_t>(n)) != n) std::abort();
+      text_.append(some, static_cast<std::size_t>(n));
+    }
+  }
+  /// The same for that many lines.
+  void wait_for_lines(int n) {
+    wait_until([n](const std::string& text) { return test::count(text, "\n") >= n; });
+  }
+
+ private:
+  int reader_ = -1, stderr_ = -1;
+  std::string text_;
+};
+
+Task<> sleep_on() { co_await gmp::sleep(1h); }
+
+// Those that came whole.
+std::vector<std::string> whole_lines_of(const child::Outcome& died) { return lines_of(died.err.substr(0, died.err.rfind('\n') + 1)); }
+
 TEST(Schedtrace, PrintsALineAtEachInterval) {
   const auto died = child::run(
       [] {
+        Printed printed;
         Executor ex({.procs = 2});
-        ex.run([]() -> Task<> { co_await gmp::sleep(120ms); });
+        ex.go(sleep_on);
+        printed.wait_for_lines(5);
       },
       {.environment = {"GMPDEBUG=schedtrace=20"}});
   ASSERT_EQ(died.status, 0) << died;
-  const auto lines = lines_of(died.err);
-  ASSERT_GE(lines.size(), 2u) << died;
+  const auto lines = whole_lines_of(died);
+  ASSERT_GE(lines.size(), 5u) << died;
   EXPECT_LE(lines.size(), 1000u) << died;
-  EXPECT_TRUE(lines[0].starts_with("SCHED 0ms: ")) << died;
   long last = -1;
   for (const std::string& line : lines) {
     EXPECT_TRUE(std::regex_match(line, summary())) << line;
@@ -60,71 +111,99 @@ TEST(Schedtrace, PrintsALineAtEachInterval) {
   }
 }
 
-// sysmon sleeps without limit once all has been idle for a second: not past the next line. And the process does nothing else meanwhile.
+// Not only after the first one.
+TEST(Schedtrace, TheFirstLineComesAtOnce) {
+  const auto died = child::run(
+      [] {
+        Printed printed;
+        Executor ex({.procs = 2});
+        ex.go(sleep_on);
+        printed.wait_for_lines(1);
+      },
+      {.environment = {"GMPDEBUG=schedtrace=3600000"}});
+  EXPECT_EQ(died.status, 0) << died;
+}
+
+// In the deep sleep.
+bool is_idle_line(const std::string& line) { return stamp_of(line) >= 1400 && test::has(line, " idleprocs=2 "); }
+
+// sysmon sleeps without limit once all has been idle for a second: not past the next line. And the process does nothing else meanwhile: its CPU's time is
+// measured against that on the wall, as lines may be late.
 TEST(Schedtrace, AnIdleProgramGoesOnToPrintAndSleepsInBetween) {
   const auto died = child::run(
       [] {
+        Printed printed;
+        const auto begin = std::chrono::steady_clock::now();
+        const double used = test::cpu_seconds();
         Executor ex({.procs = 2});
-        ex.run([]() -> Task<> { co_await gmp::sleep(1450ms); });  // not at a line's time
-        timespec used = {};
-        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-        std::printf("%ld\n", static_cast<long>(used.tv_sec) * 1000 + used.tv_nsec / 1'000'000);
+        ex.go(sleep_on);
+        printed.wait_until([](const std::string& text) {
+          const auto lines = lines_of(text.substr(0, text.rfind('\n') + 1));
+          return std::any_of(lines.begin(), lines.end(), is_idle_line);
+        });
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        std::printf("%f\n", (test::cpu_seconds() - used) / took.count());
       },
       {.environment = {"GMPDEBUG=schedtrace=100"}});
   ASSERT_EQ(died.status, 0) << died;
-  const auto lines = lines_of(died.err);
-  ASSERT_GE(lines.size(), 3u) << died;
+  const auto lines = whole_lines_of(died);
+  ASSERT_GE(lines.size(), 1u) << died;
   EXPECT_LE(lines.size(), 1000u) << died;
-  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
-    return stamp_of(line) >= 1100 && line.find(" idleprocs=2 ") != std::string::npos;  // in the deep sleep
-  })) << died;
-  EXPECT_LT(std::strtol(died.out.c_str(), nullptr, 10), 400) << died;
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), is_idle_line)) << died;
+  EXPECT_LT(std::strtod(died.out.c_str(), nullptr), 0.27) << died;
+}
+
+// All gs sleep, and there is a line for each of them, and for each P and M.
+bool shows_all_asleep(const std::string& block) {
+  for (const char* form :
+       {R"(\n  P0: status=[012] schedtick=\d+ m=(\d+|nil) runqsize=\d+ runnext=[01] timerslen=\d+ io=\d+\n)",
+        R"(\n  P1: status=[012] schedtick=\d+ m=(\d+|nil) runqsize=\d+ runnext=[01] timerslen=\d+ io=\d+\n)",
+        R"(\n  M0: p=(\d+|nil) curg=(\d+|nil) blocked=(true|false)\n)", R"(\n  G1: status=4\(sleep\) m=nil\n)",
+        R"(\n  G\d+: status=4\(chan receive\) m=nil\n  G\d+: status=4\(chan receive\) m=nil\n  G\d+: status=4\(chan receive\) m=nil\n)"}) {
+    if (!std::regex_search(block, std::regex(form))) return false;
+  }
+  return true;
+}
+bool has_block_of_all_asleep(const std::string& text) {
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find("SCHED ", begin + 1), text.size());
+    if (shows_all_asleep(text.substr(begin, end - begin))) return true;
+    begin = end;
+  }
+  return false;
 }
 
 TEST(Schedtrace, DetailHasALineForEachPAndMAndG) {
   const auto died = child::run(
       [] {
+        Printed printed;
         Executor ex({.procs = 2});
-        ex.run([]() -> Task<> {
+        ex.go([]() -> Task<> {
           auto ch = make_chan<int>();
           for (int i = 0; i < 3; ++i) go([ch]() -> Task<> { co_await ch.recv(); });
-          co_await gmp::sleep(100ms);
-          ch.close();
+          co_await gmp::sleep(1h);
         });
+        printed.wait_until(has_block_of_all_asleep);  // of the moments that are shown one, at least
       },
       {.environment = {"GMPDEBUG=schedtrace=30,scheddetail=1"}});
-  ASSERT_EQ(died.status, 0) << died;
-  // Of the moments that are shown one, at least, is when all gs sleep.
-  const auto is_there = [&](const std::string& block) {
-    for (const char* form :
-         {R"(\n  P0: status=[012] schedtick=\d+ m=(\d+|nil) runqsize=\d+ runnext=[01] timerslen=\d+ io=\d+\n)",
-          R"(\n  P1: status=[012] schedtick=\d+ m=(\d+|nil) runqsize=\d+ runnext=[01] timerslen=\d+ io=\d+\n)",
-          R"(\n  M0: p=(\d+|nil) curg=(\d+|nil) blocked=(true|false)\n)", R"(\n  G1: status=4\(sleep\) m=nil\n)",
-          R"(\n  G\d+: status=4\(chan receive\) m=nil\n  G\d+: status=4\(chan receive\) m=nil\n  G\d+: status=4\(chan receive\) m=nil\n)"}) {
-      if (!std::regex_search(block, std::regex(form))) return false;
-    }
-    return true;
-  };
-  bool found = false;
-  for (std::size_t begin = 0; begin < died.err.size() && !found;) {
-    const std::size_t end = std::min(died.err.find("SCHED ", begin + 1), died.err.size());
-    found = is_there(died.err.substr(begin, end - begin));
-    begin = end;
-  }
-  EXPECT_TRUE(found) << died;
+  EXPECT_EQ(died.status, 0) << died;
+  EXPECT_TRUE(has_block_of_all_asleep(died.err)) << died;
 }
 
 TEST(Schedtrace, SeveralExecutorsAreNamed) {
   const auto died = child::run(
       [] {
+        Printed printed;
         Executor one({.procs = 1, .name = "front"}), two({.procs = 1, .name = "back"});
-        one.spawn([]() -> Task<> { co_await gmp::sleep(60ms); }).detach();
-        two.run([]() -> Task<> { co_await gmp::sleep(60ms); });
+        one.go(sleep_on);
+        two.go(sleep_on);
+        printed.wait_until([](const std::string& text) {
+          return std::regex_search(text, std::regex(R"(SCHED \d+ms: executor=front gomaxprocs=1 )")) &&
+                 std::regex_search(text, std::regex(R"(SCHED \d+ms: executor=back gomaxprocs=1 )"));
+        });
       },
       {.environment = {"GMPDEBUG=schedtrace=20"}});
-  ASSERT_EQ(died.status, 0) << died;
-  EXPECT_TRUE(std::regex_search(died.err, std::regex(R"(SCHED \d+ms: executor=front gomaxprocs=1 )"))) << died;
-  EXPECT_TRUE(std::regex_search(died.err, std::regex(R"(SCHED \d+ms: executor=back gomaxprocs=1 )"))) << died;
+  EXPECT_EQ(died.status, 0) << died;
 }
 
 TEST(Schedtrace, IsSilentUnlessAskedFor) {

@@ -214,7 +214,7 @@ int count_if(const std::vector<Event>& events, const char* ph, const char* cat, 
 
 TEST(Trace, HasASliceForEachRunAndAnArrowForEachWakeUp) {
   const std::string path = path_of("counts");
-  Executor ex({.procs = 1, .name = "say \"hello\""});
+  Executor ex({.procs = 1, .name = "say \"hello\"", .max_hogs = 0});  // one M, and all that it notes is there when it stops
   ex.run([&]() -> Task<> {
     debug::trace_start(path);
     auto ch = make_chan<int>();
@@ -255,10 +255,10 @@ TEST(Trace, HasASliceForEachRunAndAnArrowForEachWakeUp) {
 
 TEST(Trace, ShowsPollsBlockingCallsAndWhoLostItsP) {
   const std::string path = path_of("blocking");
-  Executor ex({.procs = 1});
+  std::atomic<bool> over = false;
+  Executor ex({.procs = 1}), patient({.procs = 1, .max_hogs = 0});
   debug::trace_start(path);
-  ex.run([&]() -> Task<> {
-    std::atomic<bool> over = false;
+  patient.run([&]() -> Task<> {  // whose P is taken in the call, and not before it
     go([&]() -> Task<> {  // it runs while the other one blocks, so the P was taken
       over = true;
       over.notify_all();
@@ -266,7 +266,9 @@ TEST(Trace, ShowsPollsBlockingCallsAndWhoLostItsP) {
     });
     auto call = [&] { over.wait(false); };
     co_await blocking(call);
-    over = false;
+  });
+  over = false;
+  ex.run([&]() -> Task<> {
     go([&]() -> Task<> {
       over = true;
       co_return;
@@ -313,7 +315,9 @@ TEST(Trace, UnderFullLoad) {
   std::atomic<long> rounds{0};
   const int each = static_cast<int>(test::scaled(400, 100));
   std::vector<std::string> paths;
+  std::atomic<bool> traced{false};
   std::thread load([&] {
+    traced.wait(false);  // it may all be over before this thread has its CPU again
     ex.run([&]() -> Task<> {
       WaitGroup wg;
       for (int i = 0; i < 8; ++i) {
@@ -338,6 +342,8 @@ TEST(Trace, UnderFullLoad) {
   for (int i = 0; i < sessions; ++i) {
     paths.push_back(path_of("load"));
     debug::trace_start(paths.back());
+    traced = true;
+    traced.notify_all();
     Executor({.procs = 1}).run([]() -> Task<> { co_await yield(); });
     const long until = 8L * each * (i + 1) / sessions;
     while (rounds < until) std::this_thread::yield();

@@ -32,6 +32,14 @@ using test::until_parked;
 
 const std::error_code broken(static_cast<int>(std::errc::io_error), errno_category());
 
+/// Until so many bytes have come and were not read.
+Task<> until_unread(const net::Conn& conn, int n) {
+  for (int unread = -1; unread != n;) {
+    co_await yield();
+    EXPECT_EQ(::ioctl(conn.native_handle(), FIONREAD, &unread), 0);
+  }
+}
+
 TEST(ReadFull, FillsTheBuffer) {
   on_executor([]() -> Task<> {
     Pieces pieces("ab", "", "cde", "fgh");
@@ -78,9 +86,12 @@ TEST(ReadFull, OverAConnectionTheMessageIsTheConnections) {
   on_executor([]() -> Task<> {
     const ConnPair pair = co_await conn_pair();
     static_cast<void>((co_await pair.b.write("abc")).value());
-    pair.a.set_read_deadline(test::Clock::now() + std::chrono::milliseconds(20));
+    co_await until_unread(pair.a, 3);
     std::string buffer(6, '\0');
-    const auto late = co_await io::read_full(pair.a, buffer);
+    auto reader = spawn([&]() -> Task<Result<std::size_t>> { co_return co_await io::read_full(pair.a, buffer); });
+    co_await until_unread(pair.a, 0);
+    pair.a.set_read_deadline(test::Clock::now());
+    const auto late = co_await reader;
     EXPECT_EQ(late.get<0>(), 3u);
     EXPECT_EQ(late.err, errc::timeout);
     EXPECT_TRUE(late.message().starts_with("read tcp 127.0.0.1:")) << late.message();
@@ -381,27 +392,33 @@ TEST(Copy, ADestinationThatFailsInTheMiddle) {
 TEST(WithinAContext, WhatIsParkedIsGivenUp) {
   test::leaving_no_fds([]() -> Task<> {
     const ConnPair pair = co_await conn_pair();
-    static_cast<void>((co_await pair.b.write("abc")).value());
     std::string buffer(6, '\0');
     auto [soon, cancel_soon] = with_timeout(background(), std::chrono::milliseconds(10));
-    const auto full = co_await io::read_full(pair.a, buffer, soon);
+    const auto late = co_await io::read_full(pair.a, buffer, soon);
+    EXPECT_EQ(late.get<0>(), 0u);
+    EXPECT_EQ(late.err, errc::deadline_exceeded);
+    static_cast<void>((co_await pair.b.write("abc")).value());
+    co_await until_unread(pair.a, 3);
+    auto [halfway, cancel_halfway] = with_cancel(background());
+    auto filler = spawn([&buffer, conn = pair.a, ctx = halfway]() -> Task<Result<std::size_t>> { co_return co_await io::read_full(conn, buffer, ctx); });
+    co_await until_unread(pair.a, 0);
+    cancel_halfway();
+    const auto full = co_await filler;
     EXPECT_EQ(full.get<0>(), 3u);
-    EXPECT_EQ(full.err, errc::deadline_exceeded);
+    EXPECT_EQ(full.err, errc::canceled);
     static_cast<void>((co_await pair.b.write("def")).value());
+    co_await until_unread(pair.a, 3);
     auto [ctx, cancel] = with_cancel(background());
     auto reader = spawn([conn = pair.a, ctx = ctx]() -> Task<Result<std::string>> { co_return co_await io::read_all(conn, ctx); });
-    for (int unread = 1; unread != 0;) {
-      co_await yield();
-      EXPECT_EQ(::ioctl(pair.a.native_handle(), FIONREAD, &unread), 0);
-    }
+    co_await until_unread(pair.a, 0);
     cancel();
     const auto all = co_await reader;
     EXPECT_EQ(all.get<0>(), "def");
     EXPECT_EQ(all.err, errc::canceled);
     Sink sink;
-    const auto late = co_await io::copy(sink, pair.a, ctx);
-    EXPECT_EQ(late.err, errc::canceled);
-    EXPECT_EQ(late.get<0>(), 0u);
+    const auto too_late = co_await io::copy(sink, pair.a, ctx);
+    EXPECT_EQ(too_late.err, errc::canceled);
+    EXPECT_EQ(too_late.get<0>(), 0u);
   });
 }
 

@@ -218,8 +218,8 @@ TEST(Exec, AContextKillsIt) {
     auto [ctx, cancel] = with_cancel(background());
     auto runner = spawn([ctx]() -> Task<Result<os::ExitStatus>> { co_return co_await os::run(shell("exec sleep 1000"), ctx); });
     auto reader = spawn([ctx]() -> Task<Result<std::string>> { co_return co_await shell("echo so far; exec sleep 1000").output(ctx); });
-    // One that leaves the pipe to a grandchild, which nobody kills.
-    auto leaver = spawn([ctx]() -> Task<Result<std::string>> { co_return co_await shell("sleep 0.2 & wait").output(ctx); });
+    // One that leaves the pipe to a grandchild, which nobody kills. It goes on, however late we are.
+    auto leaver = spawn([ctx]() -> Task<Result<std::string>> { co_return co_await shell("sleep 0.2 & exec sleep 1000").output(ctx); });
     const os::Process watched = (co_await os::start(shell("exec sleep 1000"), ctx)).value();
     co_await until_parked(3);
     cancel();
