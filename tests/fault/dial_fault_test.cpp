@@ -19,6 +19,7 @@
 #include <semaphore>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,7 @@
 #include "net/socket.hpp"
 #include "support/black_hole.hpp"
 #include "support/net.hpp"
+#include "support/quiet.hpp"
 #include "support/scale.hpp"
 
 namespace gmp::dial_fault_test {
@@ -102,6 +104,18 @@ bool has_come(const net::Listener& ln) {
   return ::poll(&look, 1, 0) == 1;
 }
 
+/// What open() opens on one port of several addresses. One that is free at the first may be another process's at the next: then on another port.
+template <class F>
+auto on_one_port(F open) {
+  for (;;) {
+    try {
+      return open();
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::address_in_use) throw;
+    }
+  }
+}
+
 Names::Find always(std::vector<std::string> addresses) {
   return [addresses = std::move(addresses)](const std::string&) { return addresses; };
 }
@@ -125,13 +139,13 @@ TEST(DialAddresses, AreTriedFamilyAboutAndTheErrorIsTheFirstOnes) {
   test::leaving_no_fds([&]() -> Task<> {
     for (const Row& row : rows) {
       const Names names(always(row.known));
-      const auto r = co_await net::dial("tcp", "many.test:80");
+      const auto r = co_await net::dial("tcp", "many.test:80", {.fallback_delay = 1h});  // each after the one before has failed
       EXPECT_EQ(r.message(), row.error);
       const std::vector<std::string> tried = watch.take_hosts();
       EXPECT_EQ(tried, row.tried);
     }
     const Names names(always(rows[0].known));
-    const auto four = co_await net::dial("tcp4", "many.test:80");
+    const auto four = co_await net::dial("tcp4", "many.test:80", {.fallback_delay = 1h});
     EXPECT_EQ(four.message(), "dial tcp4 192.0.2.1:80: connect: connection refused");
     EXPECT_EQ(watch.take_hosts(), (std::vector<std::string>{"192.0.2.1", "192.0.2.2"}));
   });
@@ -140,26 +154,35 @@ TEST(DialAddresses, AreTriedFamilyAboutAndTheErrorIsTheFirstOnes) {
 // Two that say nothing, then one that answers: each waits for 250 ms, unless told otherwise, before the next is tried beside it.
 TEST(DialAddresses, ThatSayNothingAreLeftBehindOneAfterTheOther) {
   test::leaving_no_fds([]() -> Task<> {
-    const net::Listener ln = net::listen("tcp", "127.0.0.3:0").value();
+    auto [ln, first, second] = on_one_port([] {
+      net::Listener third = net::listen("tcp", "127.0.0.3:0").value();
+      const std::string port = std::to_string(third.addr().port());
+      return std::tuple(std::move(third), test::BlackHole("127.0.0.1:" + port), test::BlackHole("127.0.0.2:" + port));
+    });
     const std::string port = std::to_string(ln.addr().port());
-    test::BlackHole first("127.0.0.1:" + port);
-    test::BlackHole second("127.0.0.2:" + port);
     co_await first.fill();
     co_await second.fill();
     const Names names(always({"127.0.0.1", "127.0.0.2", "127.0.0.3"}));
     Watch watch;
+    const test::Quiet quiet;
     for (const auto& [options, delay] : {std::pair(net::DialOptions(), 250ms), std::pair(net::DialOptions{.fallback_delay = 30ms}, 30ms)}) {
       const int sockets = open_sockets();
       const auto start = Clock::now();
       const auto r = co_await net::dial("tcp", "many.test:" + port, options);
       EXPECT_TRUE(r) << r.message();
       EXPECT_EQ(r.get<0>().remote_addr(), ln.addr());
+      const auto end = Clock::now();
       const std::vector<Watch::Try> tries = watch.take();
-      EXPECT_EQ(tries.size(), 3u);
+      co_await blocking(test::Quiet::settle);
+      // Who had no CPU for so long that the next one's time came is overtaken by him, and by the end.
+      const bool overtaken = !quiet.between(start, end);
+      EXPECT_TRUE(tries.size() == 3 || (overtaken && !tries.empty())) << tries.size();
       for (std::size_t i = 0; i < tries.size(); ++i) {
-        EXPECT_EQ(tries[i].host, "127.0.0." + std::to_string(i + 1));
-        EXPECT_GE(tries[i].when - start, i * delay);
-        EXPECT_LT(tries[i].when - start, i * delay + 2s);
+        const int nth = tries[i].host.back() - '1';
+        EXPECT_EQ(tries[i].host, "127.0.0." + std::to_string(nth + 1));
+        EXPECT_TRUE(nth == static_cast<int>(i) || overtaken) << tries[i].host;
+        EXPECT_GE(tries[i].when - start, nth * delay);
+        EXPECT_LT(tries[i].when - start, nth * delay + 5s);
       }
       co_await until_open(sockets + 1);  // the two have been given up, not the winner
       static_cast<void>((co_await ln.accept()).value());
@@ -170,9 +193,13 @@ TEST(DialAddresses, ThatSayNothingAreLeftBehindOneAfterTheOther) {
 // All answer at once: one is taken, and whoever else accepted sees the end.
 TEST(DialAddresses, OneOfManyThatAnswerIsTakenAndTheOthersAreClosed) {
   test::leaving_no_fds([]() -> Task<> {
-    std::vector<net::Listener> listeners{net::listen("tcp", "127.0.0.1:0").value()};
+    const std::vector<net::Listener> listeners = on_one_port([] {
+      std::vector<net::Listener> four{net::listen("tcp", "127.0.0.1:0").value()};
+      const std::string port = std::to_string(four[0].addr().port());
+      for (const char* host : {"127.0.0.2:", "127.0.0.3:", "127.0.0.4:"}) four.push_back(net::listen("tcp", host + port).value());
+      return four;
+    });
     const std::string port = std::to_string(listeners[0].addr().port());
-    for (const char* host : {"127.0.0.2:", "127.0.0.3:", "127.0.0.4:"}) listeners.push_back(net::listen("tcp", host + port).value());
     const Names names(always({"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"}));
     Watch watch;
     for (std::int64_t round = test::scaled(40, 8); round > 0; --round) {
@@ -184,12 +211,15 @@ TEST(DialAddresses, OneOfManyThatAnswerIsTakenAndTheOthersAreClosed) {
       static_cast<void>((co_await conn.write("hello")).value());
       conn.close_write();
       int winners = 0;
-      for (const net::Listener& ln : listeners) {
-        while (has_come(ln)) {
-          const net::Conn in = (co_await ln.accept()).value();
-          const auto all = co_await io::read_all(in);
-          winners += all.get<0>() == "hello";
-          EXPECT_TRUE(all.get<0>() == "hello" || all.get<0>().empty());
+      while (winners == 0) {  // the system may take its time to tell a listener
+        co_await yield();
+        for (const net::Listener& ln : listeners) {
+          while (has_come(ln)) {
+            const net::Conn in = (co_await ln.accept()).value();
+            const auto all = co_await io::read_all(in);
+            winners += all.get<0>() == "hello";
+            EXPECT_TRUE(all.get<0>() == "hello" || all.get<0>().empty());
+          }
         }
       }
       EXPECT_EQ(winners, 1);
@@ -286,10 +316,12 @@ TEST(DialUnderAContext, EndsThoughTheResolverDoesNot) {
 
 TEST(DialUnderAContext, LeavesNoneOfItsConnectsBehind) {
   test::leaving_no_fds([]() -> Task<> {
-    test::BlackHole one("127.0.0.1:0");
+    auto [one, two, three] = on_one_port([] {
+      test::BlackHole first("127.0.0.1:0");
+      const std::string port = std::to_string(first.port());
+      return std::tuple(std::move(first), test::BlackHole("127.0.0.2:" + port), test::BlackHole("127.0.0.3:" + port));
+    });
     const std::string port = std::to_string(one.port());
-    test::BlackHole two("127.0.0.2:" + port);
-    test::BlackHole three("127.0.0.3:" + port);
     co_await one.fill();
     co_await two.fill();
     co_await three.fill();

@@ -150,12 +150,12 @@ TEST(SchedulerStress, ABatonThatGoesRoundExecutorsAndThreadsIsNeverLost) {
     Dice dice(99);
     for (std::int64_t round = 0; round < rounds; ++round) {
       batons[0]->give();
-      std::promise<void> came;
-      a.go([&]() -> Task<> {
+      const auto came = std::make_shared<std::promise<void>>();  // its setter's, too: that may be at it still when the waiter has gone
+      a.go([&batons, came]() -> Task<> {
         co_await batons[runners]->take();
-        came.set_value();
+        came->set_value();
       });
-      came.get_future().wait();
+      came->get_future().wait();
       if (dice.one_in(8)) std::this_thread::sleep_for(dice.up_to(150us));
     }
   });

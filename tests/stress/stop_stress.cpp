@@ -319,7 +319,7 @@ TEST(StopStress, CyclesWithThreadsThatInterfereLeaveNothing) {
   Executor other({.procs = 2});
   other.run([] {});
   live_and_die(0, other, Company::threads);
-  const int threads = test::process_threads();
+  const int threads = test::settled_threads();
   const int fds = test::process_fds();
   const auto cycles = test::scaled(250, 25);
   for (std::int64_t i = 1; i <= cycles; ++i) {
@@ -328,14 +328,14 @@ TEST(StopStress, CyclesWithThreadsThatInterfereLeaveNothing) {
     // The second executor may have found use for one more M; the one that stopped has left none.
     ASSERT_TRUE(test::process_fds() <= fds + 4) << "cycle " << i << ": " << fds << " descriptors are now " << test::process_fds();
   }
-  EXPECT_TRUE(test::process_threads() <= threads + 4) << threads << " are now " << test::process_threads();
+  EXPECT_TRUE(test::threads_back_to(threads + 4)) << threads << " are now " << test::process_threads();
 }
 
 TEST(StopStress, FiveHundredCyclesLeaveThreadsDescriptorsAndMemoryAsTheyWere) {
   Executor other({.procs = 1});
   const auto cycles = test::scaled(500, 60);
   live_and_die(0, other, Company::nobody);
-  const int threads = test::process_threads();
+  const int threads = test::settled_threads();
   const int fds = test::process_fds();
   std::int64_t resident = 0;
   std::int64_t allocated = 0;

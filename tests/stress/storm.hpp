@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -136,10 +137,19 @@ inline int entries(const char* directory) {
 inline int process_threads() { return entries("/proc/self/task"); }
 inline int process_fds() { return entries("/proc/self/fd"); }
 
-/// A joined thread stays in /proc for an instant: waits until it has gone. False: something has stayed for 10 s.
+/// How many threads there are now, but for those that were joined and stay in /proc for an instant: the fewest of some looks.
+inline int settled_threads() {
+  int fewest = process_threads();
+  for (int look = 0; look < 20; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    fewest = std::min(fewest, process_threads());
+  }
+  return fewest;
+}
+/// Waits until there are no more than that: a thread that was joined goes in an instant. False: something has stayed for 10 s.
 inline bool threads_back_to(int number) {
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (process_threads() != number) {
+  while (process_threads() > number) {
     if (std::chrono::steady_clock::now() > give_up) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }

@@ -101,22 +101,24 @@ TEST(All, RunsThemConcurrently) {
 }
 
 TEST(All, RethrowsTheExceptionThatWasFirstOnceAllHaveEnded) {
-  Executor ex({.procs = 1});
+  Executor ex({.procs = 1, .max_hogs = 0});  // one at a time: who has noted something has ended before another goes on
   ex.run([]() -> Task<> {
     Journal journal;
-    auto fails = [&journal](int yields, int what) -> Task<int> {
-      for (int i = 0; i < yields; ++i) co_await yield();
+    auto fails = [&journal](std::size_t before, int what) -> Task<int> {
+      do co_await yield();
+      while (journal.entries().size() != before);
       journal.note(what);
       throw what;
     };
     auto slow = [&journal]() -> Task<int> {
-      co_await sleep(5ms);
+      do co_await sleep(1ms);
+      while (journal.entries().size() != 2);
       journal.note(3);
       co_return 0;
     };
     int thrown = 0;
     try {
-      co_await all(fails(20, 1), fails(3, 2), slow());
+      co_await all(fails(1, 1), fails(0, 2), slow());
     } catch (int n) {
       thrown = n;
     }

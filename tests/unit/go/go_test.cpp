@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -187,21 +188,24 @@ struct View {
 };
 
 TEST(Go, AnArgumentThatAParameterOnlyRefersToLivesUntilTheEnd) {
-  std::atomic<int> alive{0}, ended{0};
+  std::atomic<int> alive{0}, started{0}, ended{0};
   run([&]() -> Task<> {
-    const auto body = [](View view, std::atomic<int>* living, std::atomic<int>* over) -> Task<> {
-      co_await sleep(1ms);
+    const auto body = [](View view, std::atomic<int>* living, std::atomic<int>* from, std::atomic<int>* over) -> Task<> {
+      while (*from == *over) co_await sleep(100us);  // what was given to go() itself is gone then
       EXPECT_EQ(*living, 1);
       if (*living == 1) {
         EXPECT_EQ(view.seen->value(), 7);
       }
       ++*over;
     };
-    go(body, Probe(alive, 7), &alive, &ended);
+    go(body, Probe(alive, 7), &alive, &started, &ended);
+    ++started;
     co_await until_true([&] { return ended == 1 && alive == 0; });
-    go(+body, Probe(alive, 7), &alive, &ended);
+    go(+body, Probe(alive, 7), &alive, &started, &ended);
+    ++started;
     co_await until_true([&] { return ended == 2 && alive == 0; });
-    JoinHandle<void> h = spawn(body, Probe(alive, 7), &alive, &ended);
+    JoinHandle<void> h = spawn(body, Probe(alive, 7), &alive, &started, &ended);
+    ++started;
     co_await h;
   });
   EXPECT_EQ(alive, 0);
@@ -340,23 +344,28 @@ TEST(Go, OnAGoroutineTheNewOneBelongsToItsExecutor) {
 TEST(Go, OffAGoroutineTheNewOneBelongsToTheDefaultExecutor) {
   JoinHandle<Executor*> h = spawn([] { return Executor::current(); });
   EXPECT_EQ(h.get(), &default_executor());
-  std::atomic<bool> ran{false};
-  go([&ran] {
-    ran = true;
-    ran.notify_one();
+  const auto ran = std::make_shared<std::atomic<bool>>(false);  // its own, too: we may go before it has notified
+  go([ran] {
+    *ran = true;
+    ran->notify_one();
   });
-  ran.wait(false);
+  ran->wait(false);
 }
 
 TEST(Go, OnOneProcessorTheLastStartedRunsFirstAndTheOthersInOrder) {
-  Journal journal;
-  Executor ex({.procs = 1});
-  ex.run([&journal]() -> Task<> {
-    std::vector<JoinHandle<void>> handles;
-    for (int i = 0; i < 5; ++i) handles.push_back(spawn([&journal, i] { journal.note(i); }));
-    for (auto& h : handles) co_await h;
+  std::vector<int> order;
+  test::within_a_slice([&order] {
+    Journal journal;
+    Executor ex({.procs = 1});
+    ex.run([&journal]() -> Task<> {
+      std::vector<JoinHandle<void>> handles;
+      for (int i = 0; i < 5; ++i) handles.push_back(spawn([&journal, i] { journal.note(i); }));
+      for (auto& h : handles) co_await h;
+    });
+    order = journal.entries();
+    return std::chrono::steady_clock::now();
   });
-  EXPECT_EQ(journal.entries(), (std::vector<int>{4, 0, 1, 2, 3}));
+  EXPECT_EQ(order, (std::vector<int>{4, 0, 1, 2, 3}));
 }
 
 TEST(Go, FromManyThreadsAtOnce) {

@@ -48,8 +48,14 @@ Task<int> after(std::chrono::milliseconds d, int value) {
 
 TEST(Join, BeforeAndAfterTheEnd) {
   run([]() -> Task<> {
-    JoinHandle<int> slow = spawn(after, 5ms, 1);
+    std::atomic<bool> looked{false};
+    JoinHandle<int> slow = spawn([&looked]() -> Task<int> {
+      while (!looked) co_await yield();
+      const int one = co_await after(5ms, 1);
+      co_return one;
+    });
     EXPECT_FALSE(slow.done());
+    looked = true;
     const int one = co_await slow;
     EXPECT_EQ(one, 1);
     EXPECT_TRUE(slow.done());
@@ -155,22 +161,16 @@ TEST(Join, ByASecondWhileTheFirstWaitsIsALogicErrorForTheSecond) {
     });
     auto joins = [&h]() -> Task<int> { co_return co_await h; };
     JoinHandle<int> first = spawn(joins);
-    for (int i = 0; i < 100; ++i) co_await yield();
+    co_await test::until_parked(1, "join");
     std::string text;
     try {
       co_await h;
     } catch (const std::logic_error& error) {
       text = error.what();
     }
-    go_on = true;
-    // Who came first is left to the scheduler.
-    int value = 0;
-    try {
-      value = co_await first;
-    } catch (const std::logic_error& error) {
-      text = error.what();
-    }
     EXPECT_EQ(text, "goroutine already joined");
+    go_on = true;
+    const int value = co_await first;
     EXPECT_EQ(value, 6);
   });
 }
@@ -274,7 +274,7 @@ TEST(Join, TheHandleMayGoWhileTheGoroutineEnds) {
   for (int i = 0; i < test::scaled(1000, 200); ++i) {
     auto h = ex.spawn([&alive] { return Probe(alive); });
     if (i % 2 == 0) {
-      for (int pause = 0; pause < i % 50; ++pause) std::this_thread::yield();
+      for (int pause = i % 50 * 10; pause > 0; --pause) detail::cpu_pause();  // no yield: where the CPUs are busy each takes a slice of theirs
     }
   }
   while (alive != 0) std::this_thread::yield();

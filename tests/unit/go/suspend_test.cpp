@@ -186,12 +186,16 @@ TEST(Suspend, AValueThatCannotBeMadeWakesNobody) {
   };
   run([]() -> Task<> {
     Waker<Word> waker;
-    auto waits = spawn([&waker]() -> Task<std::string> {
-      auto keep = [&waker](Waker<Word> w) { waker = std::move(w); };
+    std::atomic<bool> kept{false};
+    auto waits = spawn([&waker, &kept]() -> Task<std::string> {
+      auto keep = [&waker, &kept](Waker<Word> w) {
+        waker = std::move(w);
+        kept = true;
+      };
       const Word word = co_await suspend<Word>(keep);
       co_return word.text;
     });
-    co_await yield();
+    while (!kept) co_await yield();
     EXPECT_THROW(waker.wake(""), std::invalid_argument);
     EXPECT_TRUE(waker.wake("word"));
     EXPECT_FALSE(waker.wake("another"));
@@ -316,16 +320,20 @@ TEST(Suspend, WakesAcrossExecutors) {
 }
 
 TEST(Suspend, WakeOnTheCallersStackDoesNotRunTheGoroutine) {
-  Executor ex({.procs = 1});
+  Executor ex({.procs = 1, .max_hogs = 0});  // nobody else runs it meanwhile, however long our thread has no CPU
   ex.run([]() -> Task<> {
-    bool went_on = false;
+    bool went_on = false, parks = false;
     Waker<void> kept;
     auto sleeper = [&]() -> Task<> {
-      co_await suspend<void>([&](Waker<void> w) { kept = std::move(w); });
+      co_await suspend<void>([&](Waker<void> w) {
+        kept = std::move(w);
+        parks = true;
+      });
       went_on = true;
     };
     JoinHandle<void> h = spawn(sleeper);
-    co_await yield();
+    while (!parks) co_await yield();
+    EXPECT_FALSE(went_on);
     kept.wake();
     EXPECT_FALSE(went_on);
     co_await h;

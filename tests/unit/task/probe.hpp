@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -64,6 +65,16 @@ class Journal {
   mutable std::mutex mutex_;
   std::vector<int> entries_;
 };
+
+/// Calls f, which makes an executor and says when its gs had ended, until that took less than a slice. The order of gs on one P is the queue's as long as
+/// no slice is used up, and a thread that had no CPU for 10 ms has used up its own.
+template <class F>
+void within_a_slice(F f) {
+  for (;;) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (f() - begin < std::chrono::milliseconds(10)) return;
+  }
+}
 
 /// Notes its own end.
 class Ender {
