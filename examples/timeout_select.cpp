@@ -9,7 +9,7 @@ using namespace gmp;
 using namespace std::chrono_literals;
 
 Task<> slow_service(SendChan<std::string> answers) {
-  co_await gmp::sleep(35ms);
+  co_await gmp::sleep(1s);
   co_await answers.send("forty-two");
 }
 
@@ -30,7 +30,7 @@ Task<> program() {
   auto answers = make_chan<std::string>(1);  // room for an answer that nobody waits for any more
   go(slow_service, answers);
   co_await ask(answers, 5ms);
-  co_await ask(answers, 5s);
+  co_await ask(answers, 1min);
 }
 
 int main() { gmp::run(program); }

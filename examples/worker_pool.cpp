@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 // Stands for a library that knows nothing of coroutines: a database client, a compressor, getaddrinfo.
 int slow_library_call(int job) {
-  std::this_thread::sleep_for(20ms);
+  std::this_thread::sleep_for(200ms);
   return job * job;
 }
 

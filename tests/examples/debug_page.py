@@ -93,11 +93,12 @@ def a_browser_sees_the_program(program):
 
 
 def busy(server):
-    """Until the workers wait, one waits for connections, and something was timed."""
+    """Until the sleepers sleep, the workers wait, one waits for connections, and something was timed."""
     def has_all():
         with urllib.request.urlopen(url(server), timeout=LIMIT_S) as answer:
             page = answer.read().decode()
-        return "chan receive" in page and "IO wait" in page and table(page, "latency")
+        reasons = dict(table(page, "reasons"))
+        return all(int(reasons.get(why, 0)) >= gs for why, gs in (("sleep", 5), ("chan receive", 5), ("IO wait", 1))) and table(page, "latency")
     wait_until(has_all, "gs that wait, and latencies, in the page")
 
 

@@ -3,9 +3,10 @@
 #
 # proxy.py PROGRAM
 import socket
+import struct
 import threading
 
-from server import LIMIT_S, Server, equal, main, receive, receive_all, require
+from server import LIMIT_S, Server, equal, main, receive, receive_all, require, wait_until
 
 
 class Upstream:
@@ -84,11 +85,16 @@ def passes_on_much_both_ways(program):
 
 
 def ends_a_connection_to_a_dead_server(program):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = "%s:%d" % closed.getsockname()
-    server = Server(program, f"--to={address}")
-    require(ended(server.connect()), "there was something to read")
-    require(ended(server.connect()), "there was something to read")  # and goes on
+    with socket.socket() as dead:  # bound, and not listening: nobody else gets the port
+        dead.bind(("127.0.0.1", 0))
+        server = Server(program, "--to=%s:%d" % dead.getsockname())
+        require(ended(server.connect()), "there was something to read")
+        require(ended(server.connect()), "there was something to read")  # and goes on
+
+
+def queue(listener):
+    """How many wait to be accepted, and how many may before the last one: of a listener TCP_INFO tells it as tcpi_unacked and tcpi_sacked."""
+    return struct.unpack_from("=II", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)
 
 
 def gives_up_a_server_that_does_not_accept(program):
@@ -96,14 +102,9 @@ def gives_up_a_server_that_does_not_accept(program):
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         waiting = []
-        while True:  # until its queue is full, and the system drops whoever else wants to connect
-            one = socket.socket()
-            waiting.append(one)
-            one.settimeout(0.3)
-            try:
-                one.connect(full.getsockname())
-            except TimeoutError:
-                break
+        while len(waiting) <= queue(full)[1]:  # until it is full, and the system drops whoever else wants to connect
+            waiting.append(socket.create_connection(full.getsockname(), LIMIT_S))
+            wait_until(lambda: queue(full)[0] == len(waiting), "who has connected waits in the queue")
         require(ended(Server(program, "--to=%s:%d" % full.getsockname(), "--dial-ms=200").connect()), "there was something to read")
         for one in waiting:
             one.close()
@@ -111,14 +112,14 @@ def gives_up_a_server_that_does_not_accept(program):
 
 def ends_what_is_idle_and_nothing_else(program):
     def talks_for_a_while(connection):
-        for _ in range(6):  # one way only, and longer than a connection may be idle
+        for _ in range(10):  # one way only, and longer than a connection may be idle
             connection.sendall(b"x")
             threading.Event().wait(0.25)
         require(ended(connection), "the server's side goes on")
 
     upstream = Upstream(talks_for_a_while)
-    client = Server(program, f"--to={upstream.address}", "--idle-ms=700").connect()
-    equal(receive(client, 6), b"x" * 6, "what the server said in the meantime")
+    client = Server(program, f"--to={upstream.address}", "--idle-ms=2000").connect()
+    equal(receive(client, 10), b"x" * 10, "what the server said in the meantime")
     require(ended(client), "the client's side goes on")
     upstream.done()
 

@@ -18,6 +18,15 @@ def redis_server():
     return shutil.which("redis-server") or shutil.which("redis-check-rdb")
 
 
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as one:
+        try:
+            one.connect(path)
+        except OSError:  # the path is there before anybody listens
+            return False
+    return True
+
+
 def ask(program, *where):
     done = subprocess.run([program, *where], stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
     require(done.returncode == 0 and not done.stderr, f"it ended with {done.returncode}: {done.stderr}")
@@ -30,7 +39,7 @@ def asks_a_redis_server(program):
         command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
         with subprocess.Popen(command, executable=redis_server(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
             try:
-                wait_until(lambda: os.path.exists(path) or server.poll() is not None, "redis-server listens")
+                wait_until(lambda: listens(path) or server.poll() is not None, "redis-server listens")
                 require(server.poll() is None, "redis-server does not start")
                 equal(ask(program, "unix", path), b"SET: +OK\nMGET: *\n  $ 10000\n  $ two\r\nlines\n  _ \n"
                       b"INCR: -ERR value is not an integer or out of range\n", "what it prints")

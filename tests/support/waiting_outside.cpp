@@ -21,6 +21,7 @@ std::string_view words(detail::WaitReason reason) {
     case detail::WaitReason::select: return "select";
     case detail::WaitReason::select_no_cases: return "select (no cases)";
     case detail::WaitReason::io_wait: return "IO wait";
+    case detail::WaitReason::foreign: return "foreign await";
     default: throw std::logic_error("waiting_for: add the words of this reason");
   }
 }

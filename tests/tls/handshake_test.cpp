@@ -4,12 +4,12 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "gmp/context.hpp"
 #include "gmp/io.hpp"
+#include "support/files.hpp"
 #include "tls/pair.hpp"
 
 namespace gmp::handshake_test {
@@ -150,10 +150,10 @@ INSTANTIATE_TEST_SUITE_P(Tls, EachVersion, ::testing::Values(TlsVersion::tls_1_2
 TEST_P(EachVersion, TheStateSaysIt) {
   on_executor([]() -> Task<> {
     for (const std::string network : {"tcp", "unix", "pipe"}) {
-      const std::string path = "@gmpcoro-tls-" + std::to_string(::getpid());
+      const test::TempDir folder;
       ConnPair below;
       if (network == "unix")
-        below = co_await test::conn_pair(network, path);
+        below = co_await test::conn_pair(network, folder.path("socket"));
       else
         below = co_await test::raw_pair(network);
       TlsConfig client = client_config(), server = server_config();
@@ -318,17 +318,12 @@ TEST(TlsConfig, WhatIsWrongWithItIsSaidByTheFirstOperation) {
 }
 
 TEST(TlsConfig, FilesAreReadOnceAndAChangedCopyAnew) {
-  const auto folder = std::filesystem::temp_directory_path() / ("gmpcoro-tls-" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
-  const auto write = [&](const char* name, const std::string& text) {
-    std::ofstream(folder / name) << text;
-    return (folder / name).string();
-  };
-  TlsConfig server = {.certificate_file = write("both.pem", localhost().pem + localhost().key_pem)};
-  TlsConfig client = {.server_name = "localhost", .roots_file = write("roots.pem", authority().pem)};
+  const test::TempDir folder;
+  TlsConfig server = {.certificate_file = folder.with("both.pem", localhost().pem + localhost().key_pem)};
+  TlsConfig client = {.server_name = "localhost", .roots_file = folder.with("roots.pem", authority().pem)};
   EXPECT_FALSE(server.load_for_server().err);
   EXPECT_FALSE(client.load_for_client().err);
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(folder.path());
   const TlsConfig copy = client;
   on_executor([&]() -> Task<> {
     static_cast<void>(co_await shaken_pair("tcp", copy, server));

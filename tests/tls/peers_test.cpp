@@ -10,12 +10,11 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "gmp/go.hpp"
 #include "gmp/io.hpp"
+#include "support/files.hpp"
 #include "tls/pair.hpp"
 
 namespace gmp::peers_test {
@@ -60,18 +59,15 @@ class Command {
 /// The certificates as files, for as long as a test takes.
 class Peers : public ::testing::TestWithParam<const char*> {
  protected:
-  Peers() : folder_(std::filesystem::temp_directory_path() / ("gmpcoro-peers-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
-    write("roots.pem", authority().pem);
-    write("cert.pem", localhost().pem);
-    write("key.pem", localhost().key_pem);
-    write("stranger.pem", make_identity({.authority = true}).pem);
+  Peers() {
+    folder_.with("roots.pem", authority().pem);
+    folder_.with("cert.pem", localhost().pem);
+    folder_.with("key.pem", localhost().key_pem);
+    folder_.with("stranger.pem", make_identity({.authority = true}).pem);
   }
-  ~Peers() override { std::filesystem::remove_all(folder_); }
-  void write(const char* name, const std::string& text) { std::ofstream(folder_ / name) << text; }
-  std::string file(const char* name) const { return (folder_ / name).string(); }
+  std::string file(const char* name) const { return folder_.path(name); }
 
-  const std::filesystem::path folder_;
+  const test::TempDir folder_;
 };
 
 /// Accepts one connection, answers a line of it by "got LINE", and closes it; gives what went wrong.
