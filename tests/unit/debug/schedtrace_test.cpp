@@ -1,11 +1,8 @@
 // tests/unit/debug/schedtrace_test.cpp — GMPDEBUG=schedtrace: Go's lines, at the interval that was asked for, and no work in between.
 // Go: runtime/runtime-gdb_test.go has none; the lines are those of GODEBUG=schedtrace=…,scheddetail=1.  Room: debug (floor 6).
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +18,7 @@
 #include "gmp/time.hpp"
 #include "support/child.hpp"
 #include "support/cpu.hpp"
+#include "support/printed.hpp"
 #include "support/text.hpp"
 
 namespace gmp::schedtrace_test {
@@ -43,60 +41,21 @@ const std::regex& summary() {
   return form;
 }
 
-/// In a child: what it prints to stderr comes by here on its way to the parent, so that the child can wait for it. A line is late when the thread that
-/// prints it has no CPU. Outlives the executors.
-class Printed {
- public:
-  Printed() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
-    reader_ = ends[0];
-    stderr_ = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    ::dup2(ends[1], STDERR_FILENO);
-    ::close(ends[1]);
-  }
-  Printed(const Printed&) = delete;
-  Printed& operator=(const Printed&) = delete;
-  ~Printed() {
-    ::dup2(stderr_, STDERR_FILENO);
-    ::close(stderr_);
-    ::close(reader_);
-  }
-  /// Until what has been printed is enough. If it never is, the parent ends us.
-  template <class F>
-  void wait_until(F enough) {
-    while (!enough(text_)) {
-      char some[4096];
-      const ssize_t n = ::read(reader_, some, sizeof some);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0 || ::write(stderr_, some, static_cast<std::size_t>(n)) != n) std::abort();
-      text_.append(some, static_cast<std::size_t>(n));
-    }
-  }
-  /// The same for that many lines.
-  void wait_for_lines(int n) {
-    wait_until([n](const std::string& text) { return test::count(text, "\n") >= n; });
-  }
-
- private:
-  int reader_ = -1, stderr_ = -1;
-  std::string text_;
-};
-
 Task<> sleep_on() { co_await gmp::sleep(1h); }
+
+template <int lines>
+void idle_until_it_has_printed() {
+  test::Printed printed;
+  Executor ex({.procs = 2});
+  ex.go(sleep_on);
+  printed.wait_for_lines(lines);
+}
 
 // Those that came whole.
 std::vector<std::string> whole_lines_of(const child::Outcome& died) { return lines_of(died.err.substr(0, died.err.rfind('\n') + 1)); }
 
 TEST(Schedtrace, PrintsALineAtEachInterval) {
-  const auto died = child::run(
-      [] {
-        Printed printed;
-        Executor ex({.procs = 2});
-        ex.go(sleep_on);
-        printed.wait_for_lines(5);
-      },
-      {.environment = {"GMPDEBUG=schedtrace=20"}});
+  const auto died = child::run(&idle_until_it_has_printed<5>, {.environment = {"GMPDEBUG=schedtrace=20"}});
   ASSERT_EQ(died.status, 0) << died;
   const auto lines = whole_lines_of(died);
   ASSERT_GE(lines.size(), 5u) << died;
@@ -113,14 +72,7 @@ TEST(Schedtrace, PrintsALineAtEachInterval) {
 
 // Not only after the first one.
 TEST(Schedtrace, TheFirstLineComesAtOnce) {
-  const auto died = child::run(
-      [] {
-        Printed printed;
-        Executor ex({.procs = 2});
-        ex.go(sleep_on);
-        printed.wait_for_lines(1);
-      },
-      {.environment = {"GMPDEBUG=schedtrace=3600000"}});
+  const auto died = child::run(&idle_until_it_has_printed<1>, {.environment = {"GMPDEBUG=schedtrace=3600000"}});
   EXPECT_EQ(died.status, 0) << died;
 }
 
@@ -132,7 +84,7 @@ bool is_idle_line(const std::string& line) { return stamp_of(line) >= 1400 && te
 TEST(Schedtrace, AnIdleProgramGoesOnToPrintAndSleepsInBetween) {
   const auto died = child::run(
       [] {
-        Printed printed;
+        test::Printed printed;
         const auto begin = std::chrono::steady_clock::now();
         const double used = test::cpu_seconds();
         Executor ex({.procs = 2});
@@ -176,7 +128,7 @@ bool has_block_of_all_asleep(const std::string& text) {
 TEST(Schedtrace, DetailHasALineForEachPAndMAndG) {
   const auto died = child::run(
       [] {
-        Printed printed;
+        test::Printed printed;
         Executor ex({.procs = 2});
         ex.go([]() -> Task<> {
           auto ch = make_chan<int>();
@@ -193,7 +145,7 @@ TEST(Schedtrace, DetailHasALineForEachPAndMAndG) {
 TEST(Schedtrace, SeveralExecutorsAreNamed) {
   const auto died = child::run(
       [] {
-        Printed printed;
+        test::Printed printed;
         Executor one({.procs = 1, .name = "front"}), two({.procs = 1, .name = "back"});
         one.go(sleep_on);
         two.go(sleep_on);

@@ -29,6 +29,7 @@
 #include "support/gaps.hpp"
 #include "support/memory.hpp"
 #include "support/net.hpp"
+#include "support/printed.hpp"
 #include "support/scale.hpp"
 #include "support/stalls.hpp"
 
@@ -438,39 +439,9 @@ TEST(Hogs, TheLastOfThoseThatWaitForOneAnotherIsBegun) {
   for (auto& hog : hogs) hog.get();
 }
 
-/// Hands on what is written to stderr, and counts its lines: so a hog can compute until it has been named, however late the one comes that does it.
-class Stderr {
- public:
-  Stderr() : real_(::dup(STDERR_FILENO)) {
-    int ends[2] = {-1, -1};
-    if (::pipe(ends) != 0) std::abort();
-    ::dup2(ends[1], STDERR_FILENO);
-    ::close(ends[1]);
-    reader_ = std::thread([this, from = ends[0]] {
-      char text[4096];
-      for (ssize_t n; (n = ::read(from, text, sizeof text)) > 0;) {
-        if (::write(real_, text, static_cast<std::size_t>(n)) != n) std::abort();
-        lines_ += static_cast<int>(std::count(text, text + n, '\n'));
-      }
-      ::close(from);
-    });
-  }
-  ~Stderr() {
-    ::dup2(real_, STDERR_FILENO);
-    reader_.join();
-    ::close(real_);
-  }
-  int lines() const { return lines_; }
-
- private:
-  const int real_;
-  std::atomic<int> lines_{0};
-  std::thread reader_;
-};
-
 // Says on stdout what the report is to name: the place that posts; the other's id, and the place of its last await before it is a hog.
 void hog_in_a_post() {
-  const Stderr said;
+  const test::Printed said;  // a hog computes until it has been named, however late the one comes that does it
   const bool is_named = std::getenv("GMPDEBUG") != nullptr;
   const auto compute = [&](int lines) {
     burn(250ms);
