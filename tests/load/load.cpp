@@ -27,7 +27,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -35,7 +34,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -44,6 +42,7 @@
 #include "support/memory.hpp"
 #include "support/net.hpp"
 #include "support/quiet.hpp"
+#include "support/threads.hpp"
 
 namespace gmp::load {
 namespace {
@@ -788,17 +787,11 @@ long lines_of(const char* path) {
   return std::count(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>(), '\n');
 }
 
-std::set<std::string> threads() {
-  std::set<std::string> ids;
-  std::error_code ignored;
-  for (const auto& one : std::filesystem::directory_iterator("/proc/self/task", ignored)) ids.insert(one.path().filename());
-  return ids;
-}
 /// Whether of the threads that are there now none is new. One that was joined the system may only be about to forget.
 bool none_but(const std::set<std::string>& before) {
   const auto give_up = Clock::now() + 10s;
   for (;;) {
-    const std::set<std::string> now = threads();
+    const std::set<std::string> now = test::thread_ids();
     if (std::includes(before.begin(), before.end(), now.begin(), now.end())) return true;
     if (Clock::now() > give_up) return false;
     std::this_thread::sleep_for(1ms);
@@ -823,7 +816,7 @@ void start_stop(Report& report) {
     }
     if (i == total / 10) {
       fds = open_fds();
-      before = threads();
+      before = test::thread_ids();
       maps = lines_of("/proc/self/maps");
     }
     progress.at(i, total, "executors");

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
@@ -17,7 +16,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -26,6 +24,7 @@
 #include "gmp/go.hpp"
 #include "gmp/time.hpp"
 #include "support/child.hpp"
+#include "support/threads.hpp"
 #include "unit/task/probe.hpp"
 
 namespace gmp::executor_test {
@@ -54,18 +53,10 @@ std::string thread_name() {
   return name;
 }
 
-std::set<std::string> process_threads() {
-  std::set<std::string> ids;
-  std::error_code ignored;
-  for (const auto& one : std::filesystem::directory_iterator("/proc/self/task", ignored)) ids.insert(one.path().filename());
-  return ids;
-}
-
-// Threads by their ids, not their number: of one that was joined before the system may still be about to forget it.
 TEST(Executor, ThreadsStartOnFirstUse) {
-  const std::set<std::string> before = process_threads();
+  const std::set<std::string> before = test::thread_ids();
   const auto started = [&before] {
-    std::set<std::string> ids = process_threads();
+    std::set<std::string> ids = test::thread_ids();
     for (const std::string& id : before) ids.erase(id);
     return ids;
   };
