@@ -100,7 +100,12 @@ TEST(File, ALargeOneComesAndGoesWhole) {
 }
 
 TEST(File, MoreThanOneCallTakesIsWrittenWhole) {
-  if (GMPCORO_TSAN) GTEST_SKIP() << "TSan has memory for each byte that a call reads, and takes 20 s for it";
+  bool in_the_ring = false;
+  on_executor([&in_the_ring]() -> Task<> {
+    in_the_ring = detail::io_takes_files(detail::current_g());
+    co_return;
+  });
+  if (GMPCORO_TSAN && !in_the_ring) GTEST_SKIP() << "TSan has memory for each byte that a call reads, and takes 20 s for it";
   static constexpr std::size_t size = std::size_t{5} << 30;  // of zeros, which take no memory
   void* const zeros = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(zeros, MAP_FAILED);
